@@ -1,0 +1,130 @@
+"""The program: find the command, run it, and turn what it says or raises into output and an exit code.
+
+Only the module of the chosen command is imported; `--help` and typos are answered from the table below. The parser
+is argparse: with it a whole `scan` starts in the time that richer frameworks need to be imported
+(docs/architecture.md, "Start-up").
+"""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from weighbridge.core.errors import ExitCode, UsageError, WeighbridgeError
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "check": ("Weigh", "MODEL", "Weigh one model: verify, scan, and judge by policy."),
+    "verify": ("Weigh", "MODEL", "Check signatures against the people you trust."),
+    "scan": ("Weigh", "MODEL", "Look for dangerous content without loading anything."),
+    "inspect": ("Weigh", "MODEL", "Say what is in a model, file by file."),
+    "digest": ("Weigh", "MODEL", "Print a model's digests, or its whole manifest."),
+    "diff": ("Weigh", "OLD NEW", "Show what changed between two models."),
+    "sign": ("Write", "MODEL", "Sign a model and leave the signature beside it."),
+    "report": ("Write", "FILE", "Render a saved report again (html, sarif, markdown, …)."),
+    "trust": ("Trust", "init|show|add|revoke", "Manage whom this machine believes."),
+    "key": ("Trust", "new|show|rotate", "Make and look after signing keys."),
+    "policy": (
+        "Trust",
+        "check|explain|test",
+        "Check a policy, show where each line came from, try it on samples.",
+    ),
+    "init": ("Help", "", "Write weighbridge.toml, the pre-commit hook and the CI job."),
+    "rule": ("Help", "[NAME]", "Explain a rule (the same text as its page)."),
+    "explain": ("Help", "CODE", "Explain an error or a reason."),
+    "doctor": ("Help", "", "Show what works here: extras, trust root, clock, policy."),
+    "completion": ("Help", "SHELL", "Print a completion script for bash, zsh or tcsh."),
+    "version": ("Help", "", "Print the version."),
+}
+"""Command → (panel, arguments, one line). The module is `weighbridge.cli.NAME`."""
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code; nothing escapes as a traceback."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.BROKEN
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    sys.exit(int(code))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; errors are printed here, once."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        return ExitCode.DONE if arguments else ExitCode.USAGE
+    name = "version" if arguments[0] in ("--version", "-V") else arguments[0]
+    try:
+        parsed = parse(name, arguments[1:])
+        return int(parsed.run(parsed))
+    except WeighbridgeError as error:
+        return _say(error, arguments)
+    except OSError as error:
+        from weighbridge.cli.failure import from_os
+
+        return _say(from_os(error), arguments)
+    except (BrokenPipeError, KeyboardInterrupt, SystemExit):
+        raise
+    except Exception as bug:
+        from weighbridge.cli.failure import from_bug
+
+        return _say(from_bug(bug), arguments)
+
+
+def parse(name: str, arguments: list[str]) -> argparse.Namespace:
+    """The parsed options of one command. Raises `UsageError` (`unknown-command`, `bad-option`)."""
+    if name not in COMMANDS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+        hints = [f"did you mean: weighbridge {' or '.join(close)}"] if close else []
+        raise UsageError(
+            "unknown-command", f'there is no command "{name[:80]}"', *hints, "weighbridge --help"
+        )
+    parser = parser_for(name)
+    return parser.parse_args(arguments)
+
+
+def parser_for(name: str) -> argparse.ArgumentParser:
+    """The command's own parser, from its module's `configure`."""
+    from weighbridge.cli.options import Parser
+
+    module = import_module(f"weighbridge.cli.{name}")
+    parser = Parser(prog=f"weighbridge {name}", description=COMMANDS[name][2])
+    module.configure(parser)
+    parser.set_defaults(command=name, **({"run": module.run} if hasattr(module, "run") else {}))
+    return parser
+
+
+def overview() -> str:
+    """The page of `weighbridge --help`."""
+    lines = [
+        "weighbridge weighs AI models before you depend on them: authentic, untampered, safe to load?",
+        "",
+    ]
+    lines += ["usage: weighbridge COMMAND [options]", ""]
+    panels: dict[str, list[str]] = {}
+    for name, (panel, arguments, line) in COMMANDS.items():
+        panels.setdefault(panel, []).append(f"{name} {arguments}".ljust(28) + line)
+    for panel, rows in panels.items():
+        lines += [f"{panel if i == 0 else '':<8}{row}" for i, row in enumerate(rows)]
+    lines += [
+        "",
+        "start here:",
+        "  weighbridge scan ./model",
+        "  weighbridge check ./model --key publisher.pub",
+        "",
+    ]
+    lines += ["exit codes: 0 admitted, 1 refused, 2 impossible request, 3 undecided, 4 we could not work", ""]
+    return "\n".join(lines)
+
+
+def _say(error: WeighbridgeError, arguments: list[str]) -> int:
+    from weighbridge.cli.failure import say
+
+    return say(error, arguments)

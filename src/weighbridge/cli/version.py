@@ -1,0 +1,19 @@
+"""`weighbridge version`."""
+
+import argparse
+
+from weighbridge import __version__
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No options but the format."""
+    parser.add_argument("-f", "--format", choices=("human", "json"), default="human")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the version."""
+    if options.format == "json":
+        print(f'{{"name": "weighbridge", "version": "{__version__}"}}')
+    else:
+        print(f"weighbridge {__version__}")
+    return 0

@@ -1,0 +1,37 @@
+"""Names that come from a model are hostile: control characters, bidi marks and raw bytes are made visible."""
+
+import re
+import unicodedata
+
+_PLAIN = re.compile(r"[\x20-\x7e]*\Z")
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def visible(text: str, limit: int = 500) -> str:
+    """`text` as one harmless line: hidden characters as `\\u202e`, undecodable bytes as `\\xff`, cut at `limit`."""
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    if _PLAIN.match(short):
+        return short
+    return "".join(_shown(char) for char in short)
+
+
+def _shown(char: str) -> str:
+    if 0xDC80 <= ord(char) <= 0xDCFF:
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    if unicodedata.category(char) in _HIDDEN:
+        return (
+            char.encode("unicode_escape").decode()
+            if ord(char) > 0xFF or ord(char) < 0x20
+            else f"\\x{ord(char):02x}"
+        )
+    return char
+
+
+def human_bytes(count: int) -> str:
+    """`13.5 GB`: three digits at most, decimal units, as disks and hubs print them."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError

@@ -1,0 +1,42 @@
+"""Safe readers, one file a format: they say what is in the bytes and hold no opinion about it.
+
+`candidates` names every format whose loader could accept the bytes (a polyglot has several); `read` runs one reader.
+A reader is a module with `read(source, budget, name) -> Reading`; it takes bytes only from its `Source`, spends from
+its `Budget`, raises `InputError` where the bytes break the format, and never imports, unpickles or renders anything.
+"""
+
+from importlib import import_module
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.source import Source
+from weighbridge.formats.reading import Reading
+from weighbridge.formats.sniff import candidates
+
+__all__ = ["FORMATS", "Reading", "candidates", "read"]
+
+FORMATS: dict[str, str] = {
+    "pickle": "weighbridge.formats.pickle",
+    "zip": "weighbridge.formats.zip",
+    "tar": "weighbridge.formats.tar",
+    "compressed": "weighbridge.formats.compressed",
+    "npy": "weighbridge.formats.numpy",
+    "safetensors": "weighbridge.formats.safetensors",
+    "gguf": "weighbridge.formats.gguf",
+    "onnx": "weighbridge.formats.onnx",
+    "json": "weighbridge.formats.json",
+    "python": "weighbridge.formats.python",
+    "notebook": "weighbridge.formats.notebook",
+    "template": "weighbridge.formats.template",
+    "text": "weighbridge.formats.text",
+    "image": "weighbridge.formats.image",
+    "executable": "weighbridge.formats.executable",
+    "lfs-pointer": "weighbridge.formats.lfs",
+    "empty": "weighbridge.formats.empty",
+}
+"""Candidate name → reader module. A reader may answer with a narrower `Reading.format` (`zip` → `pytorch-zip`)."""
+
+
+def read(candidate: str, source: Source, budget: Budget, name: str) -> Reading:
+    """Run the reader of one candidate. Raises `InputError` and `LimitError`."""
+    reading: Reading = import_module(FORMATS[candidate]).read(source, budget, name)
+    return reading

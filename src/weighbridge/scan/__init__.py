@@ -1,0 +1,1 @@
+"""Look for dangerous content without loading anything: engine, one rule a file, contracts as reviewed data."""

@@ -1,0 +1,227 @@
+"""The scan engine: every reader that could accept the bytes reads them, every rule that asked looks at the readings.
+
+A file passes only where all its bytes were read, by every loader that could accept them, and no rule has an error
+or a doubt. Whatever a reader cannot follow becomes `Unread` and the file UNKNOWN; one file's failure never ends a
+folder's scan, and a crash of ours is UNKNOWN too, never a gap.
+"""
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+
+from weighbridge.core.artifact import Artifact, Member
+from weighbridge.core.budget import Budget, Limits
+from weighbridge.core.errors import InputError, LimitError
+from weighbridge.core.evidence import Outcome
+from weighbridge.core.finding import FileResult, Finding, Place, Severity, Unread
+from weighbridge.core.source import Source
+from weighbridge.formats import candidates, read
+from weighbridge.formats.reading import Reading, TensorRef
+from weighbridge.scan.rule import Folder, Rule
+from weighbridge.scan.rules import RULES
+
+NOT_THIS = "not-this-format"
+"""The code with which a reader says that its loader would refuse these bytes before doing anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was seen in one file."""
+
+    result: FileResult
+    findings: tuple[Finding, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    kept: tuple[Reading, ...] = ()
+    tensors: tuple[TensorRef, ...] = ()
+    tensors_unlisted: str = ""
+    externals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What was seen in the whole artifact; one `FileResult` for every member, no file can vanish."""
+
+    files: tuple[FileResult, ...]
+    findings: tuple[Finding, ...]
+    unread: tuple[Unread, ...]
+
+
+class Scanner:
+    """Examines members one by one with one shared budget, then the folder as a whole."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits
+        self._budget = Budget(limits)
+
+    def examine(self, member: Member, source: Source) -> Examination:
+        """Read one file and judge it. Never raises for anything the bytes do."""
+        look = _Look(self._budget)
+        look.walk(member.path, source, Place(path=member.path), kind="", top=True)
+        return look.examination(member)
+
+    def finish(self, artifact: Artifact, examinations: Iterable[Examination]) -> Scan:
+        """Explain files by their siblings, run the folder rules, and settle every file's outcome."""
+        seen = list(examinations)
+        seen = [_explained(e, _externals(seen)) for e in seen]
+        findings = [finding for e in seen for finding in e.findings]
+        unread = [item for e in seen for item in e.unread]
+        folder = Folder(artifact=artifact, readings={e.result.path: e.kept for e in seen if e.kept})
+        findings += _folder_findings(folder, unread)
+        unread += [
+            Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
+        ]
+        files = tuple(_settled(e.result, findings, unread) for e in seen)
+        return Scan(files=files, findings=tuple(findings), unread=tuple(unread))
+
+
+@dataclass(slots=True)
+class _Look:
+    """The walk through one file and everything nested in it."""
+
+    budget: Budget
+    formats: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    kept: list[Reading] = field(default_factory=list)
+    tensors: list[TensorRef] = field(default_factory=list)
+    tensors_unlisted: str = ""
+    externals: list[str] = field(default_factory=list)
+
+    def walk(self, name: str, source: Source, place: Place, *, kind: str, top: bool) -> None:
+        readings = self._readings(name, source, place, kind)
+        if not readings:
+            return
+        for reading in readings:
+            if top:
+                self.formats.append(reading.format)
+                self._note_tensors(reading)
+                self.externals += reading.externals
+            if reading.keep:
+                self.kept.append(reading)
+            self._judge(reading, place)
+            for gap in reading.gaps:
+                where = place.inside(gap.part) if gap.part else place
+                self.unread.append(Unread(place=replace(where, offset=gap.offset), code=gap.code, message=gap.message))
+            for part in reading.parts:
+                self._descend(part.name, part.source, place.inside(part.name), part.kind)
+
+    def _descend(self, name: str, source: Source, place: Place, kind: str) -> None:
+        try:
+            with self.budget.deeper():
+                self.budget.spend_members()
+                self.walk(name, source, place, kind=kind, top=False)
+        except (InputError, LimitError) as error:
+            self.unread.append(Unread(place=place, code=error.code, message=error.message))
+
+    def _readings(self, name: str, source: Source, place: Place, kind: str) -> list[Reading]:
+        readings: list[Reading] = []
+        refused: list[Unread] = []
+        before = len(self.unread)
+        try:
+            names = (kind,) if kind else candidates(source, name)
+        except (InputError, LimitError) as error:
+            self.unread.append(Unread(place=place, code=error.code, message=error.message))
+            return []
+        for candidate in names:
+            try:
+                readings.append(read(candidate, source, self.budget, name))
+            except (InputError, LimitError) as error:
+                item = Unread(place=place, code=error.code, message=f"{candidate}: {error.message}")
+                (refused if error.code == NOT_THIS else self.unread).append(item)
+            except Exception as bug:
+                self.unread.append(_crash(place, f"{candidate} reader", bug))
+        if not readings and len(self.unread) == before:
+            tried = f" (not {', '.join(names)})" if refused else ""
+            self.unread.append(Unread(place=place, code="format-unknown", message=f"format not understood{tried}"))
+        return readings
+
+    def _judge(self, reading: Reading, place: Place) -> None:
+        for rule in rules_for(reading.format):
+            try:
+                self.findings.extend(rule.look(reading, place))
+            except LimitError as error:
+                self.unread.append(Unread(place=place, code=error.code, message=f"{rule.name}: {error.message}"))
+            except Exception as bug:
+                self.unread.append(_crash(place, f"rule {rule.name}", bug))
+
+    def _note_tensors(self, reading: Reading) -> None:
+        if reading.tensors:
+            self.tensors += reading.tensors
+        self.tensors_unlisted = self.tensors_unlisted or reading.tensors_unlisted
+
+    def examination(self, member: Member) -> Examination:
+        result = FileResult(
+            path=member.path, size=member.size, format="+".join(self.formats) or "unknown", outcome=Outcome.UNKNOWN
+        )
+        return Examination(
+            result=_settled(result, self.findings, self.unread),
+            findings=tuple(self.findings),
+            unread=tuple(self.unread),
+            kept=tuple(self.kept),
+            tensors=tuple(self.tensors),
+            tensors_unlisted=self.tensors_unlisted,
+            externals=tuple(self.externals),
+        )
+
+
+def rules_for(format_name: str) -> Iterator[Rule]:
+    """The rules that look at readings of this format, in the order of the list."""
+    for name, formats in RULES:
+        if format_name in formats or "*" in formats:
+            yield load_rule(name)
+
+
+def load_rule(name: str) -> Rule:
+    """The rule of this name, from `scan/rules/NAME.py`: the one subclass of `Rule` that the module defines."""
+    module = import_module(f"weighbridge.scan.rules.{name.replace('-', '_')}")
+    (rule,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__
+    )
+    return rule()
+
+
+def _settled(result: FileResult, findings: Iterable[Finding], unread: Iterable[Unread]) -> FileResult:
+    """FAIL with an error, UNKNOWN with a doubt or anything unread, else PASS."""
+    mine = [finding for finding in findings if finding.place.path == result.path]
+    if any(finding.severity is Severity.ERROR for finding in mine):
+        return replace(result, outcome=Outcome.FAIL)
+    if any(finding.doubt for finding in mine) or any(item.place.path == result.path for item in unread):
+        return replace(result, outcome=Outcome.UNKNOWN)
+    return replace(result, outcome=Outcome.PASS)
+
+
+def _externals(seen: Iterable[Examination]) -> set[str]:
+    """Paths of raw data files that some model file in the artifact refers to."""
+    return {
+        posixpath.normpath(posixpath.join(posixpath.dirname(e.result.path), external))
+        for e in seen
+        for external in e.externals
+    }
+
+
+def _explained(examination: Examination, externals: set[str]) -> Examination:
+    """A file of no known format passes when a sibling names it as its raw data."""
+    codes = {item.code for item in examination.unread}
+    if examination.result.path not in externals or codes - {"format-unknown"} or examination.findings:
+        return examination
+    result = replace(examination.result, format="external-data", outcome=Outcome.PASS)
+    return replace(examination, result=result, unread=())
+
+
+def _folder_findings(folder: Folder, unread: list[Unread]) -> list[Finding]:
+    findings: list[Finding] = []
+    for name, formats in RULES:
+        if "folder" not in formats:
+            continue
+        try:
+            findings += load_rule(name).look_folder(folder)
+        except Exception as bug:
+            unread.extend(_crash(Place(path=path), f"rule {name}", bug) for path in folder.readings)
+    return findings
+
+
+def _crash(place: Place, who: str, bug: Exception) -> Unread:
+    return Unread(place=place, code="internal-error", message=f"{who} broke on this: {type(bug).__name__}: {bug}"[:300])
