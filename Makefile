@@ -41,11 +41,12 @@ bench: $(VENV)/.dev .venv-interop/.ready
 
 SECONDS ?= 60
 fuzz: $(VENV)/.dev
+	$(PIP) install --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
 
 UV ?= uv
 lock:
-	for verb in run dev interop; do $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	for verb in run dev interop fuzz; do $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements/$$verb.in -o requirements/$$verb.txt; done
 	$(UV) pip compile -q --no-deps --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements/demo.in -o requirements/demo.txt

@@ -1,1 +1,1 @@
-"""Shared fixtures. The folder itself is on the import path, so that tests can say `from pki import ...`."""
+"""Shared by every test. Helpers that are not fixtures are imported by name: `from tests.pki import ...`."""

@@ -23,7 +23,12 @@ def make_key(kind: str = "ec-p256") -> Any:
     """A new private key: `ec-p256`, `ec-p384`, `ec-p521`, `secp256k1`, `ed25519`, `ml-dsa-65`, `rsa-BITS`."""
     if kind.startswith("rsa-"):
         return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:]))
-    curves = {"ec-p256": ec.SECP256R1, "ec-p384": ec.SECP384R1, "ec-p521": ec.SECP521R1, "secp256k1": ec.SECP256K1}
+    curves = {
+        "ec-p256": ec.SECP256R1,
+        "ec-p384": ec.SECP384R1,
+        "ec-p521": ec.SECP521R1,
+        "secp256k1": ec.SECP256K1,
+    }
     if kind in curves:
         return ec.generate_private_key(curves[kind]())
     return {"ed25519": ed25519.Ed25519PrivateKey, "ml-dsa-65": mldsa.MLDSA65PrivateKey}[kind].generate()
@@ -72,7 +77,7 @@ def authority(
     end: timedelta = 3000 * DAY,
     ca: bool = True,
     path_length: int | None = None,
-    key_usage: x509.KeyUsage | None | object = DEFAULT,
+    key_usage: x509.KeyUsage | object | None = DEFAULT,
     purposes: Sequence[x509.ObjectIdentifier] = (),
     extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
     digest: Any = DEFAULT,
@@ -82,7 +87,9 @@ def authority(
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=ca, path_length=path_length if ca else None), True)
     ]
-    return _issue(name, under, key or make_key(kind), start, end, usage, purposes, [*extensions, *extra], digest)
+    return _issue(
+        name, under, key or make_key(kind), start, end, usage, purposes, [*extensions, *extra], digest
+    )
 
 
 def leaf(
@@ -96,7 +103,7 @@ def leaf(
     kind: str = "ec-p256",
     start: timedelta = -100 * DAY,
     end: timedelta = 100 * DAY,
-    key_usage: x509.KeyUsage | None | object = DEFAULT,
+    key_usage: x509.KeyUsage | object | None = DEFAULT,
     purposes: Sequence[x509.ObjectIdentifier] = (Purpose.CODE_SIGNING,),
     extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
     digest: Any = DEFAULT,
@@ -106,8 +113,12 @@ def leaf(
     names = [x509.RFC822Name(one) for one in emails]
     names += [x509.UniformResourceIdentifier(one) for one in uris]  # type: ignore[list-item]
     names += [x509.DNSName(one) for one in dns]  # type: ignore[list-item]
-    extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.SubjectAlternativeName(names), False)] if names else []
-    return _issue(name, under, key or make_key(kind), start, end, usage, purposes, [*extensions, *extra], digest)
+    extensions: list[tuple[x509.ExtensionType, bool]] = (
+        [(x509.SubjectAlternativeName(names), False)] if names else []
+    )
+    return _issue(
+        name, under, key or make_key(kind), start, end, usage, purposes, [*extensions, *extra], digest
+    )
 
 
 def usages(*wanted: str) -> x509.KeyUsage:
@@ -131,18 +142,26 @@ def revocation_list(
     revoked: Iterable[tuple[Issued, datetime]] = (),
     *,
     issued: timedelta = -1 * DAY,
-    until: timedelta | None = 7 * DAY,
+    until: timedelta = 7 * DAY,
     key: Any = None,
     invalid_since: datetime | None = None,
     extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> bytes:
     """A CRL in PEM."""
-    builder = x509.CertificateRevocationListBuilder().issuer_name(by.certificate.subject).last_update(NOW + issued)
-    builder = builder.next_update(NOW + until) if until is not None else builder
+    builder = (
+        x509.CertificateRevocationListBuilder().issuer_name(by.certificate.subject).last_update(NOW + issued)
+    )
+    builder = builder.next_update(NOW + until)
     for one, when in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(when)
+        entry = (
+            x509.RevokedCertificateBuilder()
+            .serial_number(one.certificate.serial_number)
+            .revocation_date(when)
+        )
         if invalid_since:
-            entry = entry.add_extension(x509.InvalidityDate(invalid_since.replace(tzinfo=None)), critical=False)
+            entry = entry.add_extension(
+                x509.InvalidityDate(invalid_since.replace(tzinfo=None)), critical=False
+            )
         builder = builder.add_revoked_certificate(entry.build())
     for extension, critical in extra:
         builder = builder.add_extension(extension, critical=critical)
@@ -172,7 +191,9 @@ def _issue(
         .not_valid_before(NOW + start)
         .not_valid_after(NOW + end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
     )
     if usage is not None:
         builder = builder.add_extension(usage, critical=True)

@@ -6,13 +6,41 @@
 a format, a curve or a screen, and nothing raises for what a model contains: a bad model is evidence.
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from weighbridge import __version__
+from weighbridge.core.artifact import Artifact, Obstacle
 from weighbridge.core.budget import Limits
-from weighbridge.policy import Policy
-from weighbridge.store import Links
+from weighbridge.core.errors import UsageError
+from weighbridge.core.evidence import WORST_FIRST, Evidence, Outcome, worst
+from weighbridge.core.finding import FileResult, Finding, Place, Unread
+from weighbridge.core.manifest import Entry, Manifest
+from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
+from weighbridge.measure import Measurement, Plan, Progress, measure
+from weighbridge.policy import Policy, answers, examined, judge, suppress
+from weighbridge.policy.cel import weigh_rules
+from weighbridge.policy.words import Need
+from weighbridge.sign.bundle import (
+    MAX_BUNDLE,
+    SIBLINGS_SUFFIX,
+    SIGNATURE_NAME,
+    Bundle,
+    distinct,
+    read_bundles,
+)
+from weighbridge.sign.verify import verify, wanted_plan
+from weighbridge.store import Links, open_artifacts, read_beside
 from weighbridge.trust.keyring import Keyring
+from weighbridge.trust.quorum import Requirement, judge_signatures
+
+if TYPE_CHECKING:
+    from weighbridge.scan.engine import Scanner
 
 
 class Ask(StrEnum):
@@ -26,15 +54,258 @@ class Ask(StrEnum):
 class Request:
     """One weighing: what, against whom, by which policy."""
 
-    path: str
+    paths: tuple[str, ...]
+    """The model's folder or file; several only where no signature is asked for."""
     command: str
     """The word in the report: check, verify or scan."""
     ask: frozenset[Ask]
     policy: Policy
     keyring: Keyring
+    now: datetime
     signatures: tuple[str, ...] = ()
     """Signature files that do not lie beside the model."""
     ignore_unsigned: bool = False
+    """Let files pass that a signature does not name."""
+    allow_ignored: tuple[str, ...] = ()
+    """Paths that may be there although the signer left them out."""
     links: Links = Links.INSIDE
-    limits: Limits = Limits()  # noqa: RUF009 - a frozen value
+    limits: Limits = field(default_factory=Limits)
     jobs: int | None = None
+
+
+def weigh(request: Request, progress: Progress | None = None) -> Report:
+    """Weigh one model. Raises `UsageError` when there is nothing to weigh or a signature file cannot be opened."""
+    clock = time.monotonic()
+
+    # 1. What is there, and what does anybody claim about it? Claims only choose what to measure.
+    bundles, beside = find_bundles(request) if Ask.SIGNATURES in request.ask else ((), frozenset())
+    artifact = open_artifacts(request.paths, links=request.links, exclude=beside)
+
+    # 2. One read of the bytes: every digest that anybody asks for, and what the examiners see on the way.
+    plan = _plan(request, bundles)
+    scanner = _scanner(request)
+    measurement = measure(
+        artifact, plan, examine=scanner.examine if scanner else None, progress=progress, jobs=request.jobs
+    )
+
+    # 3. Who signed it, and is it what they signed?
+    signatures = judge_bundles(request, bundles, artifact, measurement)
+    evidence = _signature_evidence(request, signatures) if Ask.SIGNATURES in request.ask else ()
+
+    # 4. Is it dangerous to load?
+    files, findings, suppressed, unread = _examined(request, artifact, measurement, scanner)
+    if scanner:
+        evidence += examined(request.policy, findings, files, unread)
+    elif unread:
+        evidence += (_not_measured(unread),)
+
+    # 5. Rules that the policy's owner wrote, over everything above; then the verdict.
+    subject = _subject(artifact, measurement.manifest)
+    if request.command == "check":
+        evidence += weigh_rules(
+            request.policy, evidence, request.now, findings=findings, files=files, unread=unread,
+            signatures=signatures, subject=subject,
+        )  # fmt: skip
+    asked = request.policy.questions_of(request.command)
+    return Report(
+        command=request.command,
+        verdict=judge(request.policy, evidence, findings, request.now, asked=asked),
+        subject=subject,
+        evidence=answers(request.policy, evidence, findings, request.now, asked=asked),
+        signatures=signatures,
+        files=files,
+        findings=findings,
+        unread=unread,
+        suppressed=suppressed,
+        policy=(request.policy.name, request.policy.digest),
+        started=request.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=round(time.monotonic() - clock, 3),
+        tool_version=__version__,
+    )
+
+
+def find_bundles(request: Request) -> tuple[tuple[Bundle, ...], frozenset[str]]:
+    """The bundles beside a model or named in the request, and which files inside the model hold them."""
+    return bundles_of(Path(request.paths[0]), request.signatures)
+
+
+def bundles_of(root: Path, named: Sequence[str] = ()) -> tuple[tuple[Bundle, ...], frozenset[str]]:
+    """Bundles in the usual places and in the `named` files; and the files among them that lie inside the model.
+
+    A file that does not hold a bundle is weighed like any other file: a signature's name is no place to hide.
+    """
+    bundles: list[Bundle] = []
+    inside: set[str] = set()
+    for path in [*_usual_places(root), *(Path(name) for name in named)]:
+        data = read_beside(path, MAX_BUNDLE)
+        if data is None and str(path) in named:
+            raise UsageError("no-such-path", f'there is no signature at "{path}"')
+        found = read_bundles(data, path.name) if data is not None else ()
+        bundles += found
+        relative = _inside(path, root)
+        if relative and any(not bundle.code for bundle in found):
+            inside.add(relative)
+    return distinct(bundles), frozenset(inside)
+
+
+def signature_path(model: Path) -> Path:
+    """Where `sign` leaves a signature and `verify` looks first: `MODEL/model.sig`, or `FILE.sig` for one file."""
+    return model / SIGNATURE_NAME if model.is_dir() else model.with_name(model.name + ".sig")
+
+
+def _usual_places(root: Path) -> list[Path]:
+    first = signature_path(root)
+    beside = root.with_name(root.name + ".sig") if root.name else first
+    places = dict.fromkeys([first, beside])
+    return [place for path in places for place in (path, path.with_name(path.name + SIBLINGS_SUFFIX))]
+
+
+def _inside(path: Path, root: Path) -> str | None:
+    if not root.is_dir():
+        return None
+    try:
+        return path.absolute().relative_to(root.absolute()).as_posix()
+    except ValueError:
+        return None
+
+
+def _plan(request: Request, bundles: Sequence[Bundle]) -> Plan:
+    """What to compute: what the bundles speak about, SHA-256 for our own names, tensors for `check`."""
+    wanted = wanted_plan(bundles)
+    whole = Ask.CONTENT in request.ask
+    return Plan(
+        hashes=frozenset({"sha256"}) | wanted.hashes,
+        tensors=whole and Ask.SIGNATURES in request.ask,
+        shards=wanted.shards,
+        blake2b=wanted.blake2b,
+    )
+
+
+def _scanner(request: Request) -> "Scanner | None":
+    if Ask.CONTENT not in request.ask:
+        return None
+    from weighbridge.scan.engine import Scanner  # `verify` needs no scanner and starts sooner without
+
+    return Scanner(request.limits)
+
+
+def judge_bundles(
+    request: Request, bundles: Sequence[Bundle], artifact: Artifact, measurement: Measurement
+) -> tuple[SignatureResult, ...]:
+    """Every bundle judged against the keyring and the measured files; what differs is told by tensor where it can be."""
+
+    def judged(manifest: Manifest) -> tuple[SignatureResult, ...]:
+        return tuple(_judge_bundle(request, bundle, manifest, artifact.obstacles) for bundle in bundles)
+
+    results = judged(measurement.manifest)
+    changed = {path for result in results if result.difference for path in result.difference.changed}
+    if not changed or measurement.manifest.tensors is not None:
+        return results
+    # `verify` measures no tensors; a second look at the files that differ can still name them.
+    again = replace(artifact, members=tuple(m for m in artifact.members if m.path in changed), obstacles=())
+    tensors = measure(again, Plan(tensors=True), jobs=request.jobs).manifest.tensors
+    return judged(replace(measurement.manifest, tensors=tensors)) if tensors else results
+
+
+def _judge_bundle(
+    request: Request, bundle: Bundle, manifest: Manifest, obstacles: Sequence[Obstacle]
+) -> SignatureResult:
+    def judged(over: Manifest) -> SignatureResult:
+        return verify(
+            bundle,
+            request.keyring.anchors,
+            request.keyring.authorities,
+            request.now,
+            over,
+            allow_ignored=request.allow_ignored,
+            obstacles=obstacles,
+        )
+
+    result = judged(manifest)
+    extra = result.difference.added if result.difference and request.ignore_unsigned else ()
+    if not extra:
+        return result
+    # The person asked to let unsigned files pass: judge what remains, and say what was left out.
+    rest = judged(replace(manifest, entries=tuple(e for e in manifest.entries if e.path not in extra)))
+    return replace(rest, why=f"{rest.why}; {len(extra)} unsigned files ignored as asked")
+
+
+def _signature_evidence(request: Request, signatures: Sequence[SignatureResult]) -> tuple[Evidence, ...]:
+    """The rows `signed` and `intact`."""
+    policy = request.policy
+    requirement = Requirement(threshold=policy.threshold, signers=policy.signers, roles=dict(policy.roles))
+    required = policy.signature is Need.REQUIRED
+    return judge_signatures(signatures, requirement, required=required), _intact(signatures)
+
+
+def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
+    """Whether the contents are what was signed, by every signature of somebody whom we know."""
+    known = [result for result in signatures if result.by]
+    if not known:
+        code = "not-signed-by-known" if signatures else "no-signature"
+        why = "nobody trusted has signed it, so there is nothing to compare with"
+        return Evidence(question="intact", outcome=Outcome.UNKNOWN, why=why, code=code)
+    worst_result = min(known, key=lambda result: WORST_FIRST.index(result.outcome))
+    return Evidence(
+        question="intact",
+        outcome=Outcome.PASS if worst_result.outcome == "pass" else Outcome(worst_result.outcome),
+        why=f"{worst_result.covers} as signed" if worst_result.outcome == "pass" else worst_result.why,
+        by=worst_result.by,
+        code=worst_result.code,
+    )
+
+
+def _examined(
+    request: Request, artifact: Artifact, measurement: Measurement, scanner: "Scanner | None"
+) -> tuple[tuple[FileResult, ...], tuple[Finding, ...], tuple[Suppressed, ...], tuple[Unread, ...]]:
+    """Files, findings that count, findings that the policy's owner accepted, and what was not read."""
+    hashed = {entry.path: entry.sha256 for entry in measurement.manifest.entries}
+    if scanner is None:
+        files = tuple(_measured_file(entry) for entry in measurement.manifest.entries)
+        obstacles = tuple(
+            Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
+        )
+        return files, (), (), (*measurement.unread, *obstacles)
+    scan = scanner.finish(artifact, measurement.examined)
+    unread = tuple(dict.fromkeys((*scan.unread, *measurement.unread)))
+    broken = {item.place.path for item in measurement.unread}
+    files = tuple(
+        replace(
+            file,
+            sha256=_hex(hashed.get(file.path)),
+            outcome=worst([file.outcome, Outcome.UNKNOWN]) if file.path in broken else file.outcome,
+        )
+        for file in scan.files
+    )
+    kept, suppressed, notes = suppress(scan.findings, request.policy, request.now)
+    return files, (*kept, *notes), suppressed, unread
+
+
+def _measured_file(entry: Entry) -> FileResult:
+    """A file that nobody examined: its contents are known, what they do is not."""
+    return FileResult(
+        path=entry.path, size=entry.size, format="", outcome=Outcome.UNKNOWN, sha256=_hex(entry.sha256)
+    )
+
+
+def _not_measured(unread: Sequence[Unread]) -> Evidence:
+    codes = ", ".join(sorted({item.code for item in unread}))
+    why = f"{len({item.place.path for item in unread})} files could not be measured: {codes}"
+    return Evidence(question="intact", outcome=Outcome.UNKNOWN, why=why, code="not-measured")
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return digest.hex() if digest is not None else None
+
+
+def _subject(artifact: Artifact, manifest: Manifest) -> Subject:
+    digests = (manifest.files_digest(), manifest.tensors_digest(), manifest.card_digest())
+    files, tensors, card = (str(digest) if digest else None for digest in digests)
+    return Subject(
+        name=artifact.name,
+        files=len(manifest.entries),
+        bytes=manifest.size,
+        files_digest=files,
+        tensors_digest=tensors,
+        card_digest=card,
+    )

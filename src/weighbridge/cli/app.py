@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Command → (panel, arguments, one line). The module is `weighbridge.cli.NAME`."""
 
 
+EXIT_CODES = (
+    "exit codes: 0 admitted or done, 1 refused, 2 impossible request, 3 undecided, 4 we could not work"
+)
+
+
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; nothing escapes as a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -94,11 +99,18 @@ def parser_for(name: str) -> argparse.ArgumentParser:
     """The command's own parser, from its module's `configure`."""
     from weighbridge.cli.options import Parser
 
-    module = import_module(f"weighbridge.cli.{name}")
     parser = Parser(prog=f"weighbridge {name}", description=COMMANDS[name][2])
-    module.configure(parser)
-    parser.set_defaults(command=name, **({"run": module.run} if hasattr(module, "run") else {}))
+    configure_command(name, parser)
     return parser
+
+
+def configure_command(name: str, parser: argparse.ArgumentParser) -> None:
+    """Hang a command's options, examples and exit codes on a parser."""
+    module = import_module(f"weighbridge.cli.{name}")
+    module.configure(parser)
+    parser.epilog = "examples:\n" + "".join(f"  {line}\n" for line in module.EXAMPLES) + f"\n{EXIT_CODES}"
+    if hasattr(module, "run"):
+        parser.set_defaults(run=module.run)
 
 
 def overview() -> str:

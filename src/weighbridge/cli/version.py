@@ -4,6 +4,8 @@ import argparse
 
 from weighbridge import __version__
 
+EXAMPLES = ("weighbridge version",)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """No options but the format."""

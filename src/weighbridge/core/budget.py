@@ -4,6 +4,7 @@ Every reader of hostile bytes takes one and spends from it; whatever is left unr
 as UNKNOWN by the caller. A budget is the one mutable value on the ground floor, because it is a meter.
 """
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +32,17 @@ class Limits:
 
 
 class Budget:
-    """A meter over `Limits`. Spending past a limit raises `LimitError` with the code `limit-…`."""
+    """A meter over `Limits`. Spending past a limit raises `LimitError` with the code `limit-…`.
 
-    __slots__ = ("_bytes", "_deadline", "_depth", "_members", "limits")
+    Threads may share one: bytes, members and the clock are the artifact's, depth is each thread's own.
+    """
+
+    __slots__ = ("_bytes", "_deadline", "_members", "_nesting", "limits")
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._bytes = 0
-        self._depth = 0
+        self._nesting = threading.local()
         self._members = 0
         self._deadline = time.monotonic() + self.limits.seconds
 
@@ -82,12 +86,11 @@ class Budget:
     @contextmanager
     def deeper(self) -> Iterator[None]:
         """Enter one level of nesting for the length of the `with` block; raises `LimitError` (`limit-depth`)."""
-        if self._depth >= self.limits.depth:
-            raise LimitError(
-                "limit-depth", f"stopped at nesting level {self._depth}", f"--max-depth {self._depth * 2}"
-            )
-        self._depth += 1
+        depth: int = getattr(self._nesting, "depth", 0)
+        if depth >= self.limits.depth:
+            raise LimitError("limit-depth", f"stopped at nesting level {depth}", f"--max-depth {depth * 2}")
+        self._nesting.depth = depth + 1
         try:
             yield
         finally:
-            self._depth -= 1
+            self._nesting.depth = depth

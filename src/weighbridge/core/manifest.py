@@ -1,15 +1,17 @@
 """Manifest: the measured contents of an artifact, and the three digests that name it.
 
-The digests are specified in docs/formats/digests.md. All three are RFC 9162 Merkle trees (leaf prefix 0x00, node
-prefix 0x01) over domain-separated records in code-point order, so that one member can be proved later:
+The digests are specified, with golden vectors, in docs/formats/digests.md. All three are RFC 9162 Merkle trees (leaf
+prefix 0x00, node prefix 0x01, ours on top 0x02) over length-prefixed records in byte order, so that one member can
+be proved later:
 
 files   binds every path, size and content
-tensors binds (name, dtype, shape, bytes) of every tensor, whatever container they came in
+tensors binds (folder, name, dtype, shape, bytes) of every tensor, whatever container they came in
 card    binds the documentation alone
 """
 
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -60,7 +62,8 @@ class TensorEntry(NamedTuple):
     digest: bytes
     """BLAKE3 of the little-endian, row-major, gap-free bytes."""
     path: str
-    """The file it was read from; not part of the tensor-set digest."""
+    """The file it was read from; only its folder is part of the tensor-set digest, unless two files of one folder
+    hold different tensors of one name (then the weights set, see `weights_set`, is too)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,10 @@ class Manifest:
             raise InputError(
                 "bad-manifest", "manifest entries are not sorted by path, or a path stands twice"
             )
+        try:
+            _raw_path("".join(paths))
+        except UnicodeEncodeError:
+            raise InputError("bad-manifest", "a path in the manifest is no file name on any system") from None
 
     @property
     def size(self) -> int:
@@ -90,21 +97,11 @@ class Manifest:
         return _file_tree(self.entries, algorithm, "weighbridge.files/v1")
 
     def tensors_digest(self) -> Digest | None:
-        """The tensor-set digest; None when the tensors are unknown or there are none."""
-        if not self.tensors:
+        """The tensor-set digest; None when the tensors are unknown, ambiguous, or there are none."""
+        placed = place_tensors(self.tensors or ())
+        if not placed:
             return None
-        ordered = sorted(self.tensors, key=lambda tensor: tensor.name.encode("utf-8", "surrogateescape"))
-        if any(a.name == b.name for a, b in itertools.pairwise(ordered)):
-            return None
-        leaves = [
-            _record(
-                t.name.encode("utf-8", "surrogateescape"),
-                t.dtype.encode(),
-                repr(tuple(t.shape)).encode(),
-                t.digest,
-            )
-            for t in ordered
-        ]
+        leaves = [_record(*leaf) for leaf in sorted(_tensor_leaf(place, t) for place, t in placed.items())]
         return Digest("blake3", tree_digest(leaves, "weighbridge.tensors/v1", _blake3()))
 
     def card_digest(self) -> Digest | None:
@@ -115,15 +112,57 @@ class Manifest:
 def is_card(path: str) -> bool:
     """Whether a path is documentation: a README, model card, licence or notice at the model's root."""
     stem = path.upper().partition(".")[0]
-    return "/" not in path and stem in {
-        "README",
-        "MODEL_CARD",
-        "MODELCARD",
-        "LICENSE",
-        "LICENCE",
-        "NOTICE",
-        "CITATION",
-    }
+    documents = {"README", "MODEL_CARD", "MODELCARD", "LICENSE", "LICENCE", "NOTICE", "CITATION"}
+    return "/" not in path and path.isascii() and stem in documents
+
+
+Place = tuple[str, str, str]
+"""Where a tensor belongs: (folder, weights set or "", name). What the tensor-set digest binds it to."""
+
+
+def weights_set(path: str) -> str:
+    """The file name without its shard number: `model-00001-of-00003.safetensors` is part of `model.safetensors`."""
+    return _SHARD.sub("", path.rpartition("/")[2])
+
+
+_SHARD = re.compile(r"-[0-9]{1,9}-of-[0-9]{1,9}(?=\.|\Z)", re.ASCII)
+
+
+def place_tensors(tensors: Iterable[TensorEntry]) -> dict[Place, TensorEntry] | None:
+    """Every tensor under its place, equal copies once; None when one place would hold two different tensors.
+
+    A folder that carries the same weights in two formats has each tensor once. Where two weights sets of one folder
+    disagree about a name, each keeps its own: the place then says which set it is of.
+    """
+    named: dict[tuple[str, str], list[TensorEntry]] = {}
+    for tensor in tensors:
+        named.setdefault((tensor.path.rpartition("/")[0], tensor.name), []).append(tensor)
+    placed: dict[Place, TensorEntry] = {}
+    for (folder, name), found in named.items():
+        agreed = all(_tensor_content(other) == _tensor_content(found[0]) for other in found[1:])
+        for tensor in found[:1] if agreed else found:
+            place = (folder, "" if agreed else weights_set(tensor.path), name)
+            if _tensor_content(placed.setdefault(place, tensor)) != _tensor_content(tensor):
+                return None
+    return placed
+
+
+def tensor_label(place: Place) -> str:
+    """How a tensor is called on screens: its name, behind its folder and weights set where they are needed."""
+    return " › ".join(part for part in place if part)
+
+
+def _tensor_content(tensor: TensorEntry) -> tuple[bytes, bytes, bytes]:
+    return tensor.dtype.encode(), ",".join(map(str, tensor.shape)).encode(), tensor.digest
+
+
+def _tensor_leaf(place: Place, tensor: TensorEntry) -> tuple[bytes, ...]:
+    folder, part, name = place
+    return _raw_path(folder), _raw_path(part), name.encode("utf-8", "surrogatepass"), *_tensor_content(tensor)
+
+
+def _raw_path(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
 
 
 def tree_digest(leaves: Sequence[bytes], domain: str, new: Callable[[bytes], Any] = hashlib.sha256) -> bytes:
@@ -133,7 +172,7 @@ def tree_digest(leaves: Sequence[bytes], domain: str, new: Callable[[bytes], Any
     while len(level) > 1:
         pairs = [new(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
         level = pairs + level[len(pairs) * 2 :]
-    return bytes(new(_record(domain.encode(), count.to_bytes(8, "big"), *level)).digest())
+    return bytes(new(b"\x02" + _record(domain.encode(), count.to_bytes(8, "big"), *level)).digest())
 
 
 def _file_tree(entries: Iterable[Entry], algorithm: str, domain: str) -> Digest | None:
@@ -142,17 +181,16 @@ def _file_tree(entries: Iterable[Entry], algorithm: str, domain: str) -> Digest 
         content = entry.sha256 if algorithm == "sha256" else entry.blake3 if algorithm == "blake3" else None
         if content is None:
             return None
-        path = entry.path.encode("utf-8", "surrogateescape")
-        leaves.append(_record(path, entry.size.to_bytes(8, "big"), content))
+        leaves.append((_raw_path(entry.path), entry.size.to_bytes(8, "big"), content))
     if not leaves:
         return None
     new = hashlib.sha256 if algorithm == "sha256" else _blake3()
-    return Digest(algorithm, tree_digest(leaves, domain, new))
+    return Digest(algorithm, tree_digest([_record(*leaf) for leaf in sorted(leaves)], domain, new))
 
 
 def _record(*fields: bytes) -> bytes:
     """Fields with their lengths in front, so that no two different records read the same."""
-    return b"".join(len(field).to_bytes(8, "big") + field for field in fields)
+    return b"".join([len(field).to_bytes(8, "big") + field for field in fields])
 
 
 def _blake3() -> Callable[[bytes], Any]:

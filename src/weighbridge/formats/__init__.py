@@ -18,6 +18,7 @@ FORMATS: dict[str, str] = {
     "pickle": "weighbridge.formats.pickle",
     "zip": "weighbridge.formats.zip",
     "tar": "weighbridge.formats.tar",
+    "hdf5": "weighbridge.formats.hdf5",
     "compressed": "weighbridge.formats.compressed",
     "npy": "weighbridge.formats.numpy",
     "safetensors": "weighbridge.formats.safetensors",

@@ -1,6 +1,7 @@
 """Reading: what a reader says of some bytes. Facts only; rules in `weighbridge.scan` judge them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from weighbridge.core.source import Source
 
@@ -37,9 +38,12 @@ class Gap:
     part: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorRef:
-    """Where one tensor lies. `source` is what `spans` index: the file itself or a decompressed member."""
+class TensorRef(NamedTuple):
+    """Where one tensor lies. `source` is what `spans` index: the file itself or a decompressed member.
+
+    A named tuple for the reason given in `core.artifact`: one header may hold a hundred thousand of them. Write its
+    fields by name.
+    """
 
     name: str
     dtype: str
@@ -55,6 +59,8 @@ class TensorRef:
     """Item strides when the spans are not already row-major; the engine then copies item by item."""
     swap: bool = False
     """True for big-endian items."""
+    external: str = ""
+    """The sibling file that the spans index, relative to the folder of the file that was read; also in `externals`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,12 @@
 """Which loaders could accept these bytes: by content first, by name only where a loader goes by name.
 
 Cheap on purpose (a few KiB of the file), and generous: a wrong candidate costs a failed read, a missing one is a way
-past the scanner. Pickle is tried on everything that starts like one, zip on everything that ends like one.
+past the scanner. Zip is tried on everything that ends like one; pickle on everything whose first opcodes a pickle
+machine would carry out (`starts_like_pickle`), whatever the name says. `text` stands last: the engine reads a file
+as text only where nothing more telling accepted it.
 """
+
+import re
 
 from weighbridge.core.source import Source
 
@@ -27,27 +31,48 @@ MAGIC: tuple[tuple[bytes, int, str], ...] = (
     (b"\x7fELF", 0, "executable"),
     (b"MZ", 0, "executable"),
     (b"\xfe\xed\xfa", 0, "executable"),
+    (b"\xce\xfa\xed\xfe", 0, "executable"),
     (b"\xcf\xfa\xed\xfe", 0, "executable"),
     (b"\xca\xfe\xba\xbe", 0, "executable"),
     (b"\x00asm", 0, "executable"),
-    (b"#!", 0, "executable"),
     (b"\x89PNG\r\n\x1a\n", 0, "image"),
     (b"\xff\xd8\xff", 0, "image"),
     (b"GIF8", 0, "image"),
+    (b"WEBP", 8, "image"),
     (b"version https://git-lfs", 0, "lfs-pointer"),
 )
 
-SUFFIXES: tuple[tuple[str, str], ...] = (
-    (".py", "python"),
-    (".ipynb", "notebook"),
-    (".jinja", "template"),
-    (".jinja2", "template"),
-    (".j2", "template"),
-    (".json", "json"),
-    (".safetensors", "safetensors"),
-    (".onnx", "onnx"),
-)
+SUFFIXES: dict[str, str] = {
+    ".py": "python",
+    ".pyw": "python",
+    ".pyi": "python",
+    ".ipynb": "notebook",
+    ".jinja": "template",
+    ".jinja2": "template",
+    ".j2": "template",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".svg": "image",
+    ".safetensors": "safetensors",
+    ".onnx": "onnx",
+    ".npy": "npy",
+    ".gguf": "gguf",
+    ".pyc": "executable",
+    ".sh": "executable",
+    ".bash": "executable",
+    ".zsh": "executable",
+    ".bat": "executable",
+    ".cmd": "executable",
+    ".ps1": "executable",
+    ".vbs": "executable",
+}
 """Loaders that go by name take whatever bytes stand there."""
+
+PICKLE_SUFFIXES = frozenset(
+    {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pdparams", ".pdopt"}
+)
+"""Nothing else stands under these names: whatever is there goes to an unpickler, however little it looks like one."""
 
 
 def candidates(source: Source, name: str) -> tuple[str, ...]:
@@ -55,21 +80,45 @@ def candidates(source: Source, name: str) -> tuple[str, ...]:
     if source.size == 0:
         return ("empty",)
     head = source.read(0, HEAD)
-    found = [kind for magic, at, kind in MAGIC if head[at : at + len(magic)] == magic]
-    found += [kind for suffix, kind in SUFFIXES if name.lower().endswith(suffix)]
+    suffix = _suffix(name)
+    found = [kind for magic, at, kind in MAGIC if head.startswith(magic, at)]
+    if suffix in SUFFIXES and "lfs-pointer" not in found:
+        found.append(SUFFIXES[suffix])
     if ends_like_zip(source):
         found.append("zip")
+    if starts_like_old_tar(head):
+        found.append("tar")
+    if holds_hdf5(source):
+        found.append("hdf5")
     if starts_like_safetensors(head):
         found.append("safetensors")
     if starts_like_onnx(head):
         found.append("onnx")
-    if starts_like_pickle(head):
+    if starts_like_sentencepiece(head):
+        found.append("sentencepiece")
+    if starts_like_pickle(head, source.size) or (suffix in PICKLE_SUFFIXES and "zip" not in found):
         found.append("pickle")
-    if looks_like_json(head):
+    if looks_like_json(head) and "notebook" not in found:
         found.append("json")
-    if not found and looks_like_text(head):
+    if head.startswith(b"#!") and suffix not in _PYTHON:
+        found.append("executable")
+    if starts_like_bytecode(head):
+        found.append("executable")
+    if looks_like_svg(head):
+        found.append("image")
+    if not _CLAIMED.intersection(found) and looks_like_text(head):
         found.append("text")
     return tuple(dict.fromkeys(found))
+
+
+_PYTHON = frozenset({".py", ".pyw", ".pyi"})
+_CLAIMED = frozenset({"python", "notebook", "template"})
+"""Kinds that the name alone decides: such a file is never excused as plain text."""
+
+
+def _suffix(name: str) -> str:
+    _, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if dot and "/" not in suffix else ""
 
 
 def ends_like_zip(source: Source) -> bool:
@@ -80,9 +129,32 @@ def ends_like_zip(source: Source) -> bool:
     return b"PK\x05\x06" in source.read(start, TAIL)
 
 
+def starts_like_old_tar(head: bytes) -> bool:
+    """A header block without `ustar` (V7 tar) whose checksum is right; tarfile and torch's oldest loader take it."""
+    if len(head) < 512 or head[257:262] == b"ustar":
+        return False
+    field = head[148:156].strip(b" \0")
+    if not field or not _OCTAL.match(field):
+        return False
+    return int(field, 8) == sum(head[:148]) + sum(head[156:512]) + 8 * 32
+
+
+_OCTAL = re.compile(rb"[0-7]{1,7}\Z")
+
+
+def holds_hdf5(source: Source) -> bool:
+    """The HDF5 signature where libhdf5 looks for it: at 0, 512, 1024, 2048, …, doubling to the end."""
+    at = 0
+    while at + 8 <= source.size:
+        if source.read(at, 8) == b"\x89HDF\r\n\x1a\n":
+            return True
+        at = max(512, at * 2)
+    return False
+
+
 def starts_like_safetensors(head: bytes) -> bool:
     """Eight bytes of header length and then something like a JSON object."""
-    return len(head) > 9 and head[8:16].lstrip()[:1] == b"{"
+    return len(head) > 9 and head[7] == 0 and head[8:512].lstrip()[:1] == b"{"
 
 
 def starts_like_onnx(head: bytes) -> bool:
@@ -90,14 +162,14 @@ def starts_like_onnx(head: bytes) -> bool:
     return len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 40
 
 
-def starts_like_pickle(head: bytes) -> bool:
-    """A first byte that is an opcode which can begin a program (PROTO, FRAME, MARK, GLOBAL, constants, …)."""
-    return head[:1] in _PICKLE_STARTS
+def starts_like_sentencepiece(head: bytes) -> bool:
+    """A protobuf whose first message is a piece: field 1, and in it field 1, a string that fits."""
+    return len(head) > 4 and head[0] == 0x0A and head[2] == 0x0A and head[3] < head[1] < 0x80
 
 
-_PICKLE_STARTS = frozenset(
-    bytes([c]) for c in b"\x80\x95(cI JLKMG}])NUVXSTBC\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x96iFPghjrpq\x94\x82\x83\x84".replace(b" ", b"")
-)
+def starts_like_bytecode(head: bytes) -> bool:
+    """CPython's two-byte magic number of 3.0 to 3.20, then CR LF (PEP 3147)."""
+    return head[2:4] == b"\r\n" and 3000 <= int.from_bytes(head[:2], "little") < 3800
 
 
 def looks_like_json(head: bytes) -> bool:
@@ -105,12 +177,122 @@ def looks_like_json(head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
+def looks_like_svg(head: bytes) -> bool:
+    """An XML document that mentions `<svg` early."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" and b"<svg" in head[:1024]
+
+
 def looks_like_text(head: bytes) -> bool:
-    """Decodable and without control characters that text does not have."""
+    """Decodable, as UTF-8, UTF-16 with its mark, or Latin-1, and without control characters that text does not have."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return True
+    if head.translate(None, _NOT_CONTROL):
+        return False
     try:
-        text = head.decode("utf-8")
+        head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:
+        return error.start >= len(head) - 3 or looks_like_latin_1(head)
+    return True
+
+
+def looks_like_latin_1(head: bytes) -> bool:
+    """Mostly ASCII, the rest letters: an old licence with an accented name, not a weight."""
+    high = len(head.translate(None, _ASCII))
+    return high * 8 <= len(head) and not _C1.search(head)
+
+
+_NOT_CONTROL = bytes(c for c in range(256) if c in b"\t\n\f\r\x1b" or (c >= 32 and c != 127))
+_C1 = re.compile(rb"[\x80-\x90\x98-\x9f]")
+_ASCII = bytes(range(128))
+
+
+# A pickle has no magic number. Carrying out the first opcodes by their lengths and stack effects tells nearly all other
+# bytes apart, above all text, whose letters are opcodes too ("I am", "The", "config").
+
+_PICKLE_ARGUMENTS: dict[int, tuple[int | str, int, int]] = {
+    # opcode: (argument, values that must be on the stack, change of the stack)
+    **{ord(c): (0, 0, 1) for c in "N])}(\x88\x89\x8f\x97"},
+    ord("I"): ("line", 0, 1), ord("F"): ("line", 0, 1), ord("L"): ("line", 0, 1), ord("V"): ("line", 0, 1),
+    ord("S"): ("line", 0, 1),
+    ord("J"): (4, 0, 1), ord("K"): (1, 0, 1), ord("M"): (2, 0, 1), ord("G"): (8, 0, 1),
+    ord("T"): ("u4", 0, 1), ord("U"): ("u1", 0, 1), ord("X"): ("u4", 0, 1), 0x8C: ("u1", 0, 1), 0x8D: ("u8", 0, 1),
+    ord("B"): ("u4", 0, 1), ord("C"): ("u1", 0, 1), 0x8E: ("u8", 0, 1), 0x96: ("u8", 0, 1),
+    0x8A: ("u1", 0, 1), 0x8B: ("u4", 0, 1),
+    ord("0"): (0, 1, -1), ord("1"): (0, 0, 0), ord("2"): (0, 1, 1), ord("a"): (0, 2, -1), ord("e"): (0, 1, 0),
+    ord("s"): (0, 3, -2), ord("u"): (0, 1, 0), ord("t"): (0, 1, 0), ord("l"): (0, 1, 0), ord("d"): (0, 1, 0),
+    0x85: (0, 1, 0), 0x86: (0, 2, -1), 0x87: (0, 3, -2), 0x90: (0, 1, 0), 0x91: (0, 1, 0), 0x98: (0, 1, 0),
+    ord("p"): ("line", 1, 0), ord("q"): (1, 1, 0), ord("r"): (4, 1, 0), 0x94: (0, 1, 0),
+    ord("g"): ("line", 0, 1), ord("h"): (1, 0, 1), ord("j"): (4, 0, 1),
+    0x80: (1, 0, 0), 0x95: (8, 0, 0),
+    0x82: (1, 0, 1), 0x83: (2, 0, 1), 0x84: (4, 0, 1),
+}  # fmt: skip
+_NAMES = re.compile(rb"[^\s\x00]+(?:\r?\n[^\s\x00]+)?(?:\r?\n|\Z)")
+_NUMBERS = {
+    ord("I"): re.compile(rb"\s*[+-]?\d"),
+    ord("L"): re.compile(rb"\s*[+-]?\d"),
+    ord("F"): re.compile(rb"(?i)\s*[+-]?(\d|\.\d|inf|nan)"),
+}
+_WALK = 48
+
+
+def starts_like_pickle(head: bytes, size: int | None = None) -> bool:
+    """Whether an unpickler would come as far as an effect, a STOP or 48 opcodes before it refuses these bytes.
+
+    `size` is the length of the whole stream, of which `head` is the beginning. Stack depths err on the generous side.
+    """
+    size = len(head) if size is None else size
+    at = depth = 0
+    marked = stored = False
+    for _ in range(_WALK):
+        if at >= len(head):
+            return at < size
+        code = head[at]
+        at += 1
+        if code == 0x63:
+            names = _NAMES.match(head, at)
+            if names is None or not looks_like_text(head):
+                return names is not None
+            # A list of words, "cat" and "dog", reads like an import too: in text a call or an end must follow.
+            at, depth = names.end(), depth + 1
+            continue
+        if code not in _PICKLE_ARGUMENTS:
+            return _takes_effect(head, at, code, depth, marked)
+        length, needs, change = _PICKLE_ARGUMENTS[code]
+        at = _after(head, at, code, length)
+        if depth < needs or at < 0 or at > size or (code in b"ghj" and not stored):
             return False
-        text = head[: error.start].decode("utf-8")
-    return not any(ord(char) < 32 and char not in "\t\n\r\f\x1b" for char in text)
+        depth += change
+        marked = marked or code == 0x28
+        stored = stored or code in b"pqr\x94"
+    return True
+
+
+def _takes_effect(head: bytes, at: int, code: int, depth: int, marked: bool) -> bool:
+    if code in b"i":
+        return marked and _NAMES.match(head, at) is not None
+    if code in b"o":
+        return marked and depth > 1
+    if code in b"P":
+        return head.find(b"\n", at) > 0 and not looks_like_text(head)
+    return depth >= _EFFECTS.get(code, 99)
+
+
+_EFFECTS = {ord("."): 1, ord("Q"): 1, ord("R"): 2, ord("b"): 2, 0x81: 2, 0x92: 3, 0x93: 2}
+
+
+def _after(head: bytes, at: int, code: int, length: int | str) -> int:
+    """Where the opcode's argument ends; -1 where an unpickler would refuse it."""
+    if code == 0x80 and head[at : at + 1] > b"\x05":
+        return -1
+    if isinstance(length, int):
+        return at + length
+    if length == "line":
+        end = head.find(b"\n", at)
+        number = _NUMBERS.get(code)
+        if (number and not number.match(head, at)) or (
+            code in b"S" and head[at : at + 1] not in (b"'", b'"')
+        ):
+            return -1
+        return end + 1 if end >= 0 else len(head)
+    width = int(length[1:])
+    return at + width + int.from_bytes(head[at : at + width], "little")

@@ -6,8 +6,10 @@ folder's scan, and a crash of ours is UNKNOWN too, never a gap.
 """
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import import_module
 
 from weighbridge.core.artifact import Artifact, Member
@@ -23,6 +25,8 @@ from weighbridge.scan.rules import RULES
 
 NOT_THIS = "not-this-format"
 """The code with which a reader says that its loader would refuse these bytes before doing anything."""
+LAST_RESORT = frozenset({"text"})
+"""Candidates that are read only where no other candidate accepted the bytes: any document is text too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +64,21 @@ class Scanner:
         look.walk(member.path, source, Place(path=member.path), kind="", top=True)
         return look.examination(member)
 
-    def finish(self, artifact: Artifact, examinations: Iterable[Examination]) -> Scan:
-        """Explain files by their siblings, run the folder rules, and settle every file's outcome."""
-        seen = list(examinations)
-        seen = [_explained(e, _externals(seen)) for e in seen]
+    def finish(self, artifact: Artifact, examinations: Iterable[Examination | None]) -> Scan:
+        """Explain files by their siblings, run the folder rules, and settle every file's outcome.
+
+        A member without an examination (it could not be read, the work stopped early) is UNKNOWN, never missing.
+        """
+        known = {e.result.path: e for e in examinations if e is not None}
+        seen = [known.get(member.path) or _unexamined(member) for member in artifact.members]
+        externals = _externals(seen)
+        seen = [_explained(e, externals) for e in seen]
         findings = [finding for e in seen for finding in e.findings]
         unread = [item for e in seen for item in e.unread]
         folder = Folder(artifact=artifact, readings={e.result.path: e.kept for e in seen if e.kept})
         findings += _folder_findings(folder, unread)
-        unread += [
-            Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
-        ]
-        files = tuple(_settled(e.result, findings, unread) for e in seen)
-        return Scan(files=files, findings=tuple(findings), unread=tuple(unread))
+        unread += [Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles]
+        return Scan(files=_all_settled(seen, findings, unread), findings=tuple(findings), unread=tuple(unread))
 
 
 @dataclass(slots=True)
@@ -81,6 +87,8 @@ class _Look:
 
     budget: Budget
     formats: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Candidates that the file claims to be and breaks; its format where nothing else was read."""
     findings: list[Finding] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     kept: list[Reading] = field(default_factory=list)
@@ -89,16 +97,12 @@ class _Look:
     externals: list[str] = field(default_factory=list)
 
     def walk(self, name: str, source: Source, place: Place, *, kind: str, top: bool) -> None:
-        readings = self._readings(name, source, place, kind)
-        if not readings:
-            return
-        for reading in readings:
+        for reading in self._readings(name, source, place, kind, top):
             if top:
                 self.formats.append(reading.format)
                 self._note_tensors(reading)
                 self.externals += reading.externals
-            if reading.keep:
-                self.kept.append(reading)
+                self.kept += [reading] if reading.keep else []
             self._judge(reading, place)
             for gap in reading.gaps:
                 where = place.inside(gap.part) if gap.part else place
@@ -114,36 +118,47 @@ class _Look:
         except (InputError, LimitError) as error:
             self.unread.append(Unread(place=place, code=error.code, message=error.message))
 
-    def _readings(self, name: str, source: Source, place: Place, kind: str) -> list[Reading]:
+    def _readings(self, name: str, source: Source, place: Place, kind: str, top: bool) -> list[Reading]:
         readings: list[Reading] = []
-        refused: list[Unread] = []
+        tried: list[str] = []
         before = len(self.unread)
-        try:
-            names = (kind,) if kind else candidates(source, name)
-        except (InputError, LimitError) as error:
-            self.unread.append(Unread(place=place, code=error.code, message=error.message))
-            return []
-        for candidate in names:
+        for candidate in self._candidates(name, source, place, kind):
+            if candidate in LAST_RESORT and (readings or len(self.unread) > before):
+                continue
             try:
                 readings.append(read(candidate, source, self.budget, name))
             except (InputError, LimitError) as error:
-                item = Unread(place=place, code=error.code, message=f"{candidate}: {error.message}")
-                (refused if error.code == NOT_THIS else self.unread).append(item)
+                if error.code == NOT_THIS:
+                    tried.append(candidate)
+                    continue
+                self.unread.append(Unread(place=place, code=error.code, message=f"{candidate}: {error.message}"))
+                self.broken += [candidate] if top else []
             except Exception as bug:
                 self.unread.append(_crash(place, f"{candidate} reader", bug))
         if not readings and len(self.unread) == before:
-            tried = f" (not {', '.join(names)})" if refused else ""
-            self.unread.append(Unread(place=place, code="format-unknown", message=f"format not understood{tried}"))
+            but = f" (not {', '.join(tried)})" if tried else ""
+            self.unread.append(Unread(place=place, code="format-unknown", message=f"format not understood{but}"))
         return readings
 
+    def _candidates(self, name: str, source: Source, place: Place, kind: str) -> tuple[str, ...]:
+        if kind:
+            return (kind,)
+        try:
+            return candidates(source, name)
+        except (InputError, LimitError) as error:
+            self.unread.append(Unread(place=place, code=error.code, message=error.message))
+        except Exception as bug:
+            self.unread.append(_crash(place, "sniffing", bug))
+        return ()
+
     def _judge(self, reading: Reading, place: Place) -> None:
-        for rule in rules_for(reading.format):
+        for name in names_for(reading.format):
             try:
-                self.findings.extend(rule.look(reading, place))
-            except LimitError as error:
-                self.unread.append(Unread(place=place, code=error.code, message=f"{rule.name}: {error.message}"))
+                self.findings.extend(load_rule(name).look(reading, place))
+            except (InputError, LimitError) as error:
+                self.unread.append(Unread(place=place, code=error.code, message=f"{name}: {error.message}"))
             except Exception as bug:
-                self.unread.append(_crash(place, f"rule {rule.name}", bug))
+                self.unread.append(_crash(place, f"rule {name}", bug))
 
     def _note_tensors(self, reading: Reading) -> None:
         if reading.tensors:
@@ -151,9 +166,8 @@ class _Look:
         self.tensors_unlisted = self.tensors_unlisted or reading.tensors_unlisted
 
     def examination(self, member: Member) -> Examination:
-        result = FileResult(
-            path=member.path, size=member.size, format="+".join(self.formats) or "unknown", outcome=Outcome.UNKNOWN
-        )
+        format_name = "+".join(dict.fromkeys(self.formats or self.broken)) or "unknown"
+        result = FileResult(path=member.path, size=member.size, format=format_name, outcome=Outcome.UNKNOWN)
         return Examination(
             result=_settled(result, self.findings, self.unread),
             findings=tuple(self.findings),
@@ -165,13 +179,13 @@ class _Look:
         )
 
 
-def rules_for(format_name: str) -> Iterator[Rule]:
+@cache
+def names_for(format_name: str) -> tuple[str, ...]:
     """The rules that look at readings of this format, in the order of the list."""
-    for name, formats in RULES:
-        if format_name in formats or "*" in formats:
-            yield load_rule(name)
+    return tuple(name for name, formats in RULES if format_name in formats or "*" in formats)
 
 
+@cache
 def load_rule(name: str) -> Rule:
     """The rule of this name, from `scan/rules/NAME.py`: the one subclass of `Rule` that the module defines."""
     module = import_module(f"weighbridge.scan.rules.{name.replace('-', '_')}")
@@ -183,14 +197,33 @@ def load_rule(name: str) -> Rule:
     return rule()
 
 
-def _settled(result: FileResult, findings: Iterable[Finding], unread: Iterable[Unread]) -> FileResult:
-    """FAIL with an error, UNKNOWN with a doubt or anything unread, else PASS."""
-    mine = [finding for finding in findings if finding.place.path == result.path]
-    if any(finding.severity is Severity.ERROR for finding in mine):
+def _settled(result: FileResult, findings: Sequence[Finding], unread: Sequence[Unread]) -> FileResult:
+    """FAIL with an error, UNKNOWN with a doubt or anything unread, else PASS; all of them are this file's own."""
+    if any(finding.severity is Severity.ERROR for finding in findings):
         return replace(result, outcome=Outcome.FAIL)
-    if any(finding.doubt for finding in mine) or any(item.place.path == result.path for item in unread):
+    if unread or any(finding.doubt for finding in findings):
         return replace(result, outcome=Outcome.UNKNOWN)
     return replace(result, outcome=Outcome.PASS)
+
+
+def _all_settled(
+    seen: Iterable[Examination], findings: Iterable[Finding], unread: Iterable[Unread]
+) -> tuple[FileResult, ...]:
+    """Settle all files at once, each with what stands in it: linear in files and findings."""
+    found: defaultdict[str, list[Finding]] = defaultdict(list)
+    left: defaultdict[str, list[Unread]] = defaultdict(list)
+    for finding in findings:
+        found[finding.place.path].append(finding)
+    for item in unread:
+        left[item.place.path].append(item)
+    return tuple(_settled(e.result, found[e.result.path], left[e.result.path]) for e in seen)
+
+
+def _unexamined(member: Member) -> Examination:
+    """What is said of a file that nobody examined."""
+    item = Unread(place=Place(path=member.path), code="not-examined", message="the file was not examined")
+    result = FileResult(path=member.path, size=member.size, format="unknown", outcome=Outcome.UNKNOWN)
+    return Examination(result=result, unread=(item,))
 
 
 def _externals(seen: Iterable[Examination]) -> set[str]:
@@ -205,7 +238,7 @@ def _externals(seen: Iterable[Examination]) -> set[str]:
 def _explained(examination: Examination, externals: set[str]) -> Examination:
     """A file of no known format passes when a sibling names it as its raw data."""
     codes = {item.code for item in examination.unread}
-    if examination.result.path not in externals or codes - {"format-unknown"} or examination.findings:
+    if examination.result.path not in externals or codes != {"format-unknown"} or examination.findings:
         return examination
     result = replace(examination.result, format="external-data", outcome=Outcome.PASS)
     return replace(examination, result=result, unread=())
@@ -213,13 +246,12 @@ def _explained(examination: Examination, externals: set[str]) -> Examination:
 
 def _folder_findings(folder: Folder, unread: list[Unread]) -> list[Finding]:
     findings: list[Finding] = []
-    for name, formats in RULES:
-        if "folder" not in formats:
-            continue
+    for name in names_for("folder"):
         try:
-            findings += load_rule(name).look_folder(folder)
+            findings.extend(load_rule(name).look_folder(folder))
         except Exception as bug:
-            unread.extend(_crash(Place(path=path), f"rule {name}", bug) for path in folder.readings)
+            # Nobody knows which files the rule would have named, so that none of them can pass.
+            unread.extend(_crash(Place(path=m.path), f"rule {name}", bug) for m in folder.artifact.members)
     return findings
 
 

@@ -4,8 +4,8 @@ A rule implements only the depth it needs: `look` for one reading (a pickle, a z
 nested) or `look_folder` for what only the whole artifact shows. It yields findings and never raises for bad input.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from weighbridge.core.artifact import Artifact
@@ -67,3 +67,10 @@ class Rule:
             trail=trail,
             fix=fix,
         )
+
+    def noted(self, reading: Reading, place: Place, codes: Collection[str], *, doubt: bool = False) -> Iterator[Finding]:
+        """One finding for each anomaly of these codes, with the reader's own words and place."""
+        for anomaly in reading.anomalies:
+            if anomaly.code in codes:
+                where = place.inside(anomaly.part) if anomaly.part else place
+                yield self.finding(replace(where, offset=anomaly.offset), anomaly.message, doubt=doubt)

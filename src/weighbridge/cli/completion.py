@@ -1,0 +1,26 @@
+"""`weighbridge completion`: a script that a shell reads to complete commands and options."""
+
+import argparse
+
+from weighbridge.cli.options import Parser
+
+EXAMPLES = ("weighbridge completion bash > ~/.local/share/bash-completion/completions/weighbridge",)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The shell's name."""
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the script."""
+    import shtab
+
+    from weighbridge.cli.app import COMMANDS, configure_command
+
+    whole = Parser(prog="weighbridge")
+    commands = whole.add_subparsers(parser_class=Parser)
+    for name, (_, _, line) in COMMANDS.items():
+        configure_command(name, commands.add_parser(name, help=line))
+    print(shtab.complete(whole, shell=options.shell))
+    return 0

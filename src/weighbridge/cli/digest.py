@@ -1,0 +1,81 @@
+"""`weighbridge digest`: the three names of a model, and the digests of its files."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from weighbridge.cli import options as shared
+
+if TYPE_CHECKING:
+    from weighbridge.cli.measuring import Measured
+
+EXAMPLES = ("weighbridge digest ./minilm", "weighbridge digest ./minilm --blake3 --format json")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The model, and which hashes."""
+    shared.model(parser)
+    shared.output(parser, ("human", "json"))
+    shared.limits(parser)
+    group = parser.add_argument_group("Digests")
+    group.add_argument("--blake3", action="store_true", help="BLAKE3 of every file too")
+    group.add_argument(
+        "--no-tensors", action="store_true", help="leave the tensor-set digest out: a little faster"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print; exit 3 where something could not be read."""
+    from weighbridge.cli.measuring import measured
+    from weighbridge.cli.output import write
+    from weighbridge.core.errors import ExitCode
+
+    hashes = frozenset({"sha256", "blake3"} if options.blake3 else {"sha256"})
+    result = measured(options.model, options, hashes=hashes, tensors=not options.no_tensors)
+    write(as_json(result) if options.format == "json" else as_text(result, options), options.output)
+    return int(ExitCode.UNDECIDED if result.unread else ExitCode.DONE)
+
+
+def as_json(result: "Measured") -> str:
+    """The document of the machine contract."""
+    from weighbridge.core.wire import write_json
+
+    manifest = result.manifest
+    body = {
+        "files": _text(manifest.files_digest()),
+        "tensors": _text(manifest.tensors_digest()),
+        "card": _text(manifest.card_digest()),
+        "members": [
+            {"path": e.path, "size": e.size, "sha256": _hex(e.sha256), "blake3": _hex(e.blake3)}
+            for e in manifest.entries
+        ],
+        "unread": [
+            {"path": item.place.path, "code": item.code, "reason": item.message} for item in result.unread
+        ],
+    }
+    return write_json(body, indent=2).decode("utf-8", "surrogateescape")
+
+
+def as_text(result: "Measured", options: argparse.Namespace) -> str:
+    """The three digests; with -v every file."""
+    from weighbridge.core.text import human_bytes, visible
+
+    manifest = result.manifest
+    lines = [
+        f"files    {_text(manifest.files_digest()) or 'unknown'}   {len(manifest.entries)} files, {human_bytes(manifest.size)}",
+        f"tensors  {_text(manifest.tensors_digest()) or ('none' if manifest.tensors == () else 'unknown')}",
+        f"card     {_text(manifest.card_digest()) or 'none'}",
+    ]
+    if options.verbose:
+        lines += [f"{_hex(e.sha256)}  {visible(e.path)}" for e in manifest.entries]
+    lines += [
+        f"? {visible(item.place.path)}: {visible(item.message)}  [{item.code}]" for item in result.unread
+    ]
+    return "\n".join(lines)
+
+
+def _text(digest: object) -> str | None:
+    return str(digest) if digest is not None else None
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return digest.hex() if digest is not None else None

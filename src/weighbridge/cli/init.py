@@ -1,0 +1,44 @@
+"""`weighbridge init`: write a policy, the pre-commit hook and the CI job, and never over a file that is there."""
+
+import argparse
+from importlib.resources import files
+from pathlib import Path
+
+from weighbridge.core.durable import write_file
+from weighbridge.core.errors import UsageError
+
+EXAMPLES = ("weighbridge init", "weighbridge init --preset production")
+
+TEMPLATES = {
+    "weighbridge.toml": "weighbridge.toml",
+    ".pre-commit-config.yaml": "pre-commit-config.yaml",
+    ".github/workflows/weighbridge.yml": "workflow.yml",
+}
+"""Target → template in `cli/templates/`."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Where to, and from which preset."""
+    parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="the repository's root")
+    parser.add_argument("--preset", default="default", help="the preset that the policy extends")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write each file that is missing; say what was left alone."""
+    from weighbridge.policy import presets
+
+    if options.preset not in presets():
+        raise UsageError(
+            "unknown-preset", f'there is no preset "{options.preset}"', f"presets: {', '.join(presets())}"
+        )
+    for target, template in TEMPLATES.items():
+        path = Path(options.folder) / target
+        if path.exists() and not options.overwrite:
+            print(f"kept   {path}")
+            continue
+        text = files("weighbridge.cli").joinpath("templates", template).read_text("utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.replace("PRESET", options.preset).encode())
+        print(f"wrote  {path}")
+    return 0

@@ -1,0 +1,81 @@
+"""`weighbridge inspect`: what is in a model, file by file, and what was read of it."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from weighbridge.cli import options as shared
+
+if TYPE_CHECKING:
+    from weighbridge.scan.contents import Contents
+
+EXAMPLES = ("weighbridge inspect ./minilm", "weighbridge inspect model.pt --format json")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The model."""
+    shared.model(parser)
+    shared.output(parser, ("human", "json"))
+    shared.limits(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read every file with its format's reader, judge nothing, and print what is there."""
+    from weighbridge.cli.output import write
+    from weighbridge.core.errors import ExitCode
+    from weighbridge.scan.contents import contents
+    from weighbridge.store import Links, open_artifact
+
+    found = contents(open_artifact(options.model, links=Links(options.links)))
+    write(
+        as_json(found) if options.format == "json" else as_text(found, verbose=bool(options.verbose)),
+        options.output,
+    )
+    return int(ExitCode.UNDECIDED if any(file.unread for file in found) else ExitCode.DONE)
+
+
+def as_json(found: "tuple[Contents, ...]") -> str:
+    """One object a file."""
+    from weighbridge.core.wire import write_json
+
+    rows = [
+        {
+            "path": file.path,
+            "size": file.size,
+            "formats": list(file.formats),
+            "tensors": file.tensors,
+            "parameters": file.parameters,
+            "dtypes": dict(file.dtypes),
+            "parts": list(file.parts),
+            "notes": list(file.notes),
+            "unread": list(file.unread),
+        }
+        for file in found
+    ]
+    return write_json({"files": rows}, indent=2).decode()
+
+
+def as_text(found: "tuple[Contents, ...]", *, verbose: bool) -> str:
+    """A line a file; parts and notes with -v."""
+    from weighbridge.core.text import human_bytes, visible
+
+    width = min(max((len(visible(file.path)) for file in found), default=0), 60)
+    lines = []
+    for file in found:
+        tensors = (
+            f"{file.tensors} tensors, {file.parameters:,} values, {_dtypes(file)}" if file.tensors else ""
+        )
+        unread = f"not read: {', '.join(file.unread)}" if file.unread else ""
+        what = "+".join(file.formats) or "unknown"
+        told = "  ".join(part for part in (tensors, unread) if part)
+        lines.append(
+            f"{visible(file.path):<{width}}  {human_bytes(file.size):>8}  {what:<14} {told}".rstrip()
+        )
+        details = [f"part {name}" for name in file.parts] + [f"note {note}" for note in file.notes]
+        lines += [f"    {visible(line)}" for line in details] if verbose else []
+    return "\n".join(lines)
+
+
+def _dtypes(file: "Contents") -> str:
+    from weighbridge.core.text import visible
+
+    return ", ".join(visible(dtype) for dtype, _ in file.dtypes[:4])

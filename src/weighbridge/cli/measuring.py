@@ -1,0 +1,57 @@
+"""Measuring for the commands that only measure: `digest`, `diff`, `inspect`, `sign`."""
+
+import argparse
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from weighbridge.core.finding import Place, Unread
+from weighbridge.core.manifest import Manifest
+from weighbridge.core.text import visible
+from weighbridge.measure import Plan, Progress, ProgressLine, measure
+from weighbridge.store import Links, open_artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A measured model and everything that could not be measured."""
+
+    name: str
+    manifest: Manifest
+    unread: tuple[Unread, ...]
+
+
+def measured(
+    path: str,
+    options: argparse.Namespace,
+    *,
+    hashes: frozenset[str] = frozenset({"sha256"}),
+    tensors: bool = False,
+) -> Measured:
+    """Open and measure one model, with a progress line where one is wanted; signatures beside it are left out."""
+    from weighbridge.check import bundles_of
+
+    _, signatures = bundles_of(Path(path))
+    artifact = open_artifact(path, links=Links(options.links), exclude=signatures)
+    with progress_line(path, options) as progress:
+        result = measure(artifact, Plan(hashes=hashes, tensors=tensors), progress=progress, jobs=options.jobs)
+    obstacles = tuple(
+        Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
+    )
+    unlisted = tuple(
+        Unread(place=Place(path=path), code="tensors-unlisted", message=f"its tensors are unknown: {why}")
+        for path, why in result.unlisted
+    )
+    return Measured(
+        name=artifact.name, manifest=result.manifest, unread=(*result.unread, *obstacles, *unlisted)
+    )
+
+
+def progress_line(path: str, options: argparse.Namespace) -> AbstractContextManager[Progress]:
+    """A line on standard error, on a terminal only."""
+    total = 0
+    if not options.no_progress and sys.stderr.isatty():
+        files = Path(path).rglob("*") if Path(path).is_dir() else [Path(path)]
+        total = sum(file.stat().st_size for file in files if file.is_file())
+    return ProgressLine(total, sys.stderr, verb=visible(options.command), enabled=not options.no_progress)

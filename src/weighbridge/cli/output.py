@@ -1,0 +1,83 @@
+"""Where an answer goes: standard output or a file; and the exit code that says the same."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.core.durable import write_file
+from weighbridge.core.errors import ExitCode
+from weighbridge.core.report import Report
+
+if TYPE_CHECKING:
+    from weighbridge.report import RulePage
+
+
+def emit(report: Report, options: argparse.Namespace) -> int:
+    """Render the report as asked, put it where asked, and return the exit code."""
+    from weighbridge.report import render
+
+    code = int(ExitCode.DONE if options.exit_zero else report.verdict.decision.exit_code)
+    text = render(
+        report,
+        options.format,
+        color=colored(options.color, options.output),
+        width=min(shutil.get_terminal_size().columns, 120),
+        verbose=bool(options.verbose),
+        quiet=options.quiet,
+        min_severity=options.min_severity or "note",
+        exit_code=code,
+        rules=_pages(report) if options.format in ("sarif", "html") else None,
+        prefix=_prefix(options),
+    )
+    write(text, options.output)
+    if options.output and options.format != "human" and sys.stderr.isatty():
+        sys.stderr.write(f"{report.verdict.decision}: see {options.output}\n")
+    return code
+
+
+def _pages(report: Report) -> "dict[str, RulePage]":
+    """The pages of the rules that the report names."""
+    from inspect import cleandoc
+
+    from weighbridge.report import RulePage
+    from weighbridge.scan.engine import load_rule
+    from weighbridge.scan.rules import RULES
+
+    named = {finding.rule for finding in report.findings} & {name for name, _ in RULES}
+    rules = [load_rule(name) for name in sorted(named)]
+    return {
+        rule.name: RulePage(
+            summary=rule.summary, help=cleandoc(rule.__doc__ or ""), uri=f"docs/rules/{rule.name}.md"
+        )
+        for rule in rules
+    }
+
+
+def _prefix(options: argparse.Namespace) -> str:
+    """The model's path as typed, where it is relative: annotations then point into the repository."""
+    model = getattr(options, "model", None)
+    if not isinstance(model, str) or Path(model).is_absolute() or not Path(model).is_dir():
+        return ""
+    return "" if model in (".", "./") else model
+
+
+def write(text: str, output: str | None) -> None:
+    """Print `text`, or leave it whole in the file `output`."""
+    data = text.encode("utf-8", "backslashreplace")
+    data = data if data.endswith(b"\n") else data + b"\n"
+    if output and output != "-":
+        write_file(Path(output), data)
+        return
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def colored(choice: str, output: str | None) -> bool:
+    """Colour only on a capable terminal, unless it was asked for (https://no-color.org)."""
+    if choice != "auto":
+        return choice == "always"
+    capable = os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
+    return capable and not output and sys.stdout.isatty()

@@ -1,0 +1,108 @@
+"""From options to a weighing: whom to trust, by which policy, within which limits."""
+
+import argparse
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from weighbridge.check import Ask, Request, weigh
+from weighbridge.cli.measuring import progress_line
+from weighbridge.cli.output import emit
+from weighbridge.core.budget import Limits
+from weighbridge.core.errors import UsageError
+from weighbridge.policy import Config, Policy, find_policy, load_config
+from weighbridge.store import Links
+from weighbridge.trust.keyring import Keyring
+
+
+def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
+    """Weigh, print, sign the verdict where asked, and return the exit code."""
+    request = build(options, ask)
+    with progress_line(request.paths[0], options) as progress:
+        report = weigh(request, progress)
+    if getattr(options, "attest", None):
+        from weighbridge.cli.keys import attest_report
+
+        attest_report(report, options)
+    return emit(report, options)
+
+
+def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
+    """The request of `check`, `verify` and `scan`."""
+    paths = tuple(options.model) if isinstance(options.model, list) else (options.model,)
+    config = configuration(options.policy, paths[0])
+    signatures = Ask.SIGNATURES in ask
+    return Request(
+        paths=paths,
+        command=options.command,
+        ask=ask,
+        policy=_narrowed(config.policy, options) if signatures else config.policy,
+        keyring=chosen_keyring(options, config) if signatures else Keyring(),
+        now=datetime.now(UTC),
+        signatures=tuple(options.signature or ()) if signatures else (),
+        ignore_unsigned=signatures and options.ignore_unsigned,
+        links=Links(options.links),
+        limits=chosen_limits(options, config.settings.limits),
+        jobs=options.jobs or config.settings.jobs,
+    )
+
+
+def configuration(chosen: str | None, model: str) -> Config:
+    """`--policy`, else the nearest `weighbridge.toml` outside the model, else the default preset."""
+    if not Path(model).exists() and not Path(model).is_symlink():
+        return load_config(None)
+    found = chosen or find_policy(Path.cwd(), model=model)
+    return load_config(found, model=model)
+
+
+def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
+    """`--by` and `--threshold` set what the policy file says about signers; `verify` always wants a signature."""
+    if options.by:
+        policy = policy.override("--by", signers=tuple(options.by))
+    if options.threshold:
+        policy = policy.override("--threshold", threshold=options.threshold)
+    if options.command == "verify":
+        from weighbridge.policy.words import Need
+
+        policy = policy.override("verify", signature=Need.REQUIRED)
+    return policy
+
+
+def chosen_keyring(options: argparse.Namespace, config: Config) -> Keyring:
+    """The keys and roots of the command line when there are any, else the keyring directory."""
+    from weighbridge.cli.keys import keyring_of_options, trust_dir
+    from weighbridge.trust.keyring import load_keyring
+
+    given = keyring_of_options(options)
+    if given is not None and not options.trust:
+        return given
+    folder = trust_dir(options.trust, config.settings.trust_dir)
+    if not folder.is_dir():
+        if options.trust:
+            raise UsageError("no-such-path", f'there is no keyring at "{folder}"', "weighbridge trust init")
+        return given or Keyring()
+    loaded = load_keyring(folder)
+    if given is None:
+        return loaded
+    return replace(
+        loaded,
+        anchors=(*loaded.anchors, *given.anchors),
+        authorities=(*loaded.authorities, *given.authorities),
+    )
+
+
+def chosen_limits(options: argparse.Namespace, limits: Limits) -> Limits:
+    """The configured limits, with the command line's on top."""
+    given = {
+        "bytes": options.max_bytes,
+        "depth": options.max_depth,
+        "members": options.max_members,
+        "seconds": options.timeout,
+    }
+    return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+def from_environment(name: str) -> str | None:
+    """A secret that must not stand on a command line."""
+    return os.environ.get(f"WEIGHBRIDGE_{name}")

@@ -1,0 +1,59 @@
+"""`weighbridge rule`: list the rules, or explain one."""
+
+import argparse
+from difflib import get_close_matches
+from inspect import cleandoc
+from typing import Any
+
+from weighbridge.core.errors import UsageError
+from weighbridge.core.wire import write_json
+from weighbridge.scan.engine import load_rule
+from weighbridge.scan.rule import Rule
+from weighbridge.scan.rules import RULES
+
+EXAMPLES = ("weighbridge rule", "weighbridge rule pickle-unsafe-call")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The rule's name, or nothing for the list."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a rule, as findings name it in brackets")
+    parser.add_argument(
+        "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one page, or a line for each rule."""
+    names = [name for name, _ in RULES]
+    if options.name and options.name not in names:
+        close = get_close_matches(options.name, names, n=1)
+        hints = [f"weighbridge rule {close[0]}"] if close else ["weighbridge rule"]
+        raise UsageError("unknown-rule", f'there is no rule "{options.name}"', *hints)
+    rules = [load_rule(name) for name in ([options.name] if options.name else names)]
+    if options.format == "json":
+        print(write_json([as_json(rule) for rule in rules], indent=2).decode())
+    elif options.name:
+        print(page(rules[0]), end="")
+    else:
+        width = max(len(name) for name in names)
+        print("\n".join(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.summary}" for rule in rules))
+    return 0
+
+
+def page(rule: Rule) -> str:
+    """The rule's page: the same text here, in `docs/rules/` and in SARIF."""
+    table = f"severity {rule.severity}, confidence {rule.confidence}, since {rule.since}"
+    return f"# {rule.name}\n\n{rule.summary}\n\n*{table}; looks at {', '.join(rule.formats) or 'the whole folder'}*\n\n{cleandoc(rule.__doc__ or '')}\n"
+
+
+def as_json(rule: Rule) -> dict[str, Any]:
+    """The rule as data."""
+    return {
+        "name": rule.name,
+        "summary": rule.summary,
+        "severity": str(rule.severity),
+        "confidence": str(rule.confidence),
+        "since": rule.since,
+        "formats": list(rule.formats),
+        "page": cleandoc(rule.__doc__ or ""),
+    }

@@ -1,0 +1,107 @@
+"""`weighbridge sign`: sign a model and leave the signature beside it."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from weighbridge.cli import options as shared
+
+if TYPE_CHECKING:
+    from weighbridge.signing import Signed
+
+EXAMPLES = (
+    "weighbridge sign ./minilm --key release.key",
+    "weighbridge sign ./minilm --key release.key --key release-pq.key",
+    'weighbridge sign ./minilm --key "pkcs11:token=release;object=signing"',
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The model, the signers, and how to sign."""
+    shared.model(parser)
+    group = parser.add_argument_group("Signer")
+    group.add_argument(
+        "--key", metavar="KEY", action="append", required=True,
+        help="private key: a PEM file, pkcs11:…, or sigstore: for keyless; several sign side by side",
+    )  # fmt: skip
+    group.add_argument("--certificate", metavar="CHAIN.pem", help="sign as this certificate, leaf first")
+    group.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="the key's password or PIN; else WEIGHBRIDGE_PASSWORD or asked",
+    )
+    group.add_argument(
+        "--trust-config", metavar="JSON", help="Sigstore client trust configuration, for sigstore:"
+    )
+    group.add_argument("--identity-token", metavar="TOKEN", help="OIDC token, for sigstore:")
+    group.add_argument("--timestamp", metavar="URL", help="ask this RFC 3161 authority to witness the time")
+    group = parser.add_argument_group("Statement")
+    group.add_argument("--hash", choices=("sha256", "blake3"), default="sha256", help="how files are hashed")
+    group.add_argument(
+        "--shard-size", metavar="SIZE", type=shared.size, help="hash in shards, such as 1G, on all cores"
+    )
+    group.add_argument("--allow-symlinks", action="store_true", help="sign what symbolic links point to")
+    group.add_argument(
+        "--ignore", metavar="PATH", action="append", help="leave a file or folder out (it is recorded)"
+    )
+    group.add_argument("--signature", metavar="FILE", help="where the signature goes")
+    group.add_argument(
+        "--add", action="store_true", help="keep the signatures that are there, add these beside them"
+    )
+    group.add_argument("--jobs", metavar="N", type=shared.positive, help="threads that hash")
+    group = parser.add_argument_group("Output")
+    group.add_argument(
+        "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="print nothing")
+    group.add_argument("--no-progress", action="store_true", help="no progress line")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Sign and say what was written."""
+    from weighbridge.cli.keys import open_signers
+    from weighbridge.cli.measuring import progress_line
+    from weighbridge.signing import Wish, sign_model
+
+    signers = open_signers(options)
+    wish = Wish(
+        path=options.model,
+        hash_type=options.hash,
+        shard_size=options.shard_size,
+        allow_symlinks=options.allow_symlinks,
+        ignore_paths=tuple(options.ignore or ()),
+        output=options.signature,
+        add=options.add,
+        jobs=options.jobs,
+    )
+    with progress_line(options.model, options) as progress:
+        signed = sign_model(wish, signers, timestamp=_witness(options.timestamp), progress=progress)
+    _say(options, signed, [signer.describe for signer in signers])
+    return 0
+
+
+def _witness(url: str | None) -> Callable[[bytes], bytes] | None:
+    if url is None:
+        return None
+    from weighbridge.sign.timestamps import request_timestamp
+
+    return lambda signature: request_timestamp(signature, url)
+
+
+def _say(options: argparse.Namespace, signed: "Signed", how: list[str]) -> None:
+    from weighbridge.core.text import human_bytes, visible
+    from weighbridge.core.wire import write_json
+
+    algorithm = options.hash
+    digest = signed.manifest.files_digest(algorithm)
+    if options.format == "json":
+        body = {"files": str(digest), "written": list(signed.files), "signers": how}
+        print(write_json(body, indent=2).decode())
+    elif not options.quiet:
+        print(
+            f"hashed  {len(signed.manifest.entries)} files, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s"
+        )
+        for line in how:
+            print(f"signed  {digest or 'in shards'} with {line}")
+        print(f"wrote   {', '.join(visible(path) for path in signed.files)}")
+        print(f"verify  weighbridge verify {visible(options.model)} --key PUBLIC.pem")

@@ -1,0 +1,495 @@
+"""GGUF versions 1 to 3, little and big endian: metadata, tensor table, then the tensors' bytes.
+
+Every count, length, dimension, offset and size is checked against the file before it is used. Values of arrays are
+stepped over, not kept; chat templates are handed on as parts. The weights are not read but for the first bytes of
+each tensor (a program hidden in one is handed on too). Format text: docs/gguf.md of the ggml project; the limits are
+those of llama.cpp (4 dimensions, 63 bytes of tensor name).
+
+A number that cannot be right in any file of this size is an anomaly (`…-overflow`, `out-of-file`); bytes that merely
+end too early raise `InputError` (`truncated`).
+"""
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import Slice, Source
+from weighbridge.core.text import visible
+from weighbridge.formats.embedded import program_part
+from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
+
+
+class TensorType(NamedTuple):
+    """One element type of ggml: `size` bytes hold `block` items."""
+
+    name: str
+    block: int
+    size: int
+
+
+TENSOR_TYPES: dict[int, TensorType] = {
+    0: TensorType("F32", 1, 4),
+    1: TensorType("F16", 1, 2),
+    2: TensorType("Q4_0", 32, 18),
+    3: TensorType("Q4_1", 32, 20),
+    6: TensorType("Q5_0", 32, 22),
+    7: TensorType("Q5_1", 32, 24),
+    8: TensorType("Q8_0", 32, 34),
+    9: TensorType(
+        "Q8_1", 32, 36
+    ),  # the gguf Python package says 40; the type is for work memory, not for files
+    10: TensorType("Q2_K", 256, 84),
+    11: TensorType("Q3_K", 256, 110),
+    12: TensorType("Q4_K", 256, 144),
+    13: TensorType("Q5_K", 256, 176),
+    14: TensorType("Q6_K", 256, 210),
+    15: TensorType("Q8_K", 256, 292),
+    16: TensorType("IQ2_XXS", 256, 66),
+    17: TensorType("IQ2_XS", 256, 74),
+    18: TensorType("IQ3_XXS", 256, 98),
+    19: TensorType("IQ1_S", 256, 50),
+    20: TensorType("IQ4_NL", 32, 18),
+    21: TensorType("IQ3_S", 256, 110),
+    22: TensorType("IQ2_S", 256, 82),
+    23: TensorType("IQ4_XS", 256, 136),
+    24: TensorType("I8", 1, 1),
+    25: TensorType("I16", 1, 2),
+    26: TensorType("I32", 1, 4),
+    27: TensorType("I64", 1, 8),
+    28: TensorType("F64", 1, 8),
+    29: TensorType("IQ1_M", 256, 56),
+    30: TensorType("BF16", 1, 2),
+    34: TensorType("TQ1_0", 256, 54),
+    35: TensorType("TQ2_0", 256, 66),
+    39: TensorType("MXFP4", 32, 17),
+    40: TensorType("NVFP4", 64, 36),
+    41: TensorType("Q1_0", 128, 18),
+}
+"""Numbers that are missing were withdrawn (4, 5, 31 to 33, 36 to 38) or are not given out yet."""
+
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
+"""Metadata value type → `struct` code."""
+UINT32, BOOL, STRING, ARRAY = 4, 7, 8, 9
+MAX_DIMS = 4
+MAX_NAME = 63
+MAX_NESTING = 4
+MAX_KEPT = 4096
+"""Bytes of a string value that is kept in the reading."""
+MAX_KEY = 65_535
+MAX_ALIGNMENT = 65_536
+DEFAULT_ALIGNMENT = 32
+MIN_HIDDEN = 64
+CHUNK = 256 * 1024
+
+
+class Pair(NamedTuple):
+    """One metadata entry. `value` is None for arrays and for templates and long strings; `length` tells their size."""
+
+    key: str
+    kind: int
+    value: Any
+    length: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufReading(Reading):
+    """Metadata and layout."""
+
+    version: int
+    big_endian: bool
+    alignment: int
+    metadata: tuple[Pair, ...] = ()
+    data_offset: int = 0
+
+
+class _Info(NamedTuple):
+    """One line of the tensor table as it stands there; `dims` innermost first."""
+
+    name: str
+    dims: tuple[int, ...]
+    kind: int
+    offset: int
+    at: int
+
+
+class _UnusableError(Exception):
+    """The rest cannot be read, for the reason that the last anomaly gives."""
+
+
+class _TooLongError(Exception):
+    """A string that is longer than the whole file."""
+
+
+def read(source: Source, budget: Budget, name: str) -> Reading:
+    """Read metadata and tensor table. `InputError`: `not-this-format`, `version-unknown`, `truncated`."""
+    if source.read(0, 4) != b"GGUF" or source.size < 8:
+        raise InputError("not-this-format", "no GGUF header")
+    version = source.read(4, 4)
+    big = version[:2] == b"\0\0"
+    number = int.from_bytes(version, "big" if big else "little")
+    if number not in (1, 2, 3):
+        raise InputError("version-unknown", f"GGUF version {number} is not known (1 to 3 are)")
+    cursor = _Cursor(source, budget, ">" if big else "<", wide=number > 1)
+    return _File(cursor=cursor, source=source, budget=budget, version=number, big=big).reading()
+
+
+class _Cursor:
+    """Steps through the header with one chunk of it in memory."""
+
+    def __init__(self, source: Source, budget: Budget, order: str, *, wide: bool) -> None:
+        self.at = 8
+        self._source, self._budget = source, budget
+        self._chunk, self._base = b"", 0
+        self._u32 = struct.Struct(f"{order}I")
+        self._u64 = struct.Struct(f"{order}Q")
+        self._count = self._u64 if wide else self._u32
+        self._codes = {kind: struct.Struct(order + code) for kind, code in SCALARS.items()}
+
+    def take(self, length: int) -> bytes:
+        """The next bytes. `InputError` (`truncated`)."""
+        if self.at + length > self._source.size:
+            raise InputError("truncated", f"the header ends behind the file's {self._source.size} bytes")
+        start = self.at - self._base
+        if start < 0 or start + length > len(self._chunk):
+            self._chunk, self._base = self._source.read(self.at, max(CHUNK, length)), self.at
+            self._budget.spend_bytes(len(self._chunk))
+            start = 0
+        self.at += length
+        return self._chunk[start : start + length]
+
+    def skip(self, length: int) -> None:
+        """Step over bytes that are in the file. `InputError` (`truncated`)."""
+        if self.at + length > self._source.size:
+            raise InputError("truncated", f"the header ends behind the file's {self._source.size} bytes")
+        self.at += length
+
+    def u32(self) -> int:
+        """The next four bytes."""
+        number: int = self._u32.unpack(self.take(4))[0]
+        return number
+
+    def u64(self) -> int:
+        """The next eight bytes."""
+        number: int = self._u64.unpack(self.take(8))[0]
+        return number
+
+    def count(self) -> int:
+        """A count or length: four bytes in version 1, eight since."""
+        number: int = self._count.unpack(self.take(self._count.size))[0]
+        return number
+
+    def scalar(self, kind: int) -> Any:
+        """One number or boolean."""
+        return self._codes[kind].unpack(self.take(self._codes[kind].size))[0]
+
+    def width(self, kind: int) -> int:
+        """Bytes of one number or boolean."""
+        return self._codes[kind].size
+
+    @property
+    def count_size(self) -> int:
+        """Bytes that `count` takes."""
+        return self._count.size
+
+    def skip_strings(self, count: int) -> None:
+        """Step over strings: a vocabulary has hundreds of thousands, so whole chunks are walked at once."""
+        unpack, width = self._count.unpack_from, self._count.size
+        while count:
+            self.take(width)
+            chunk, at, end, length = self._chunk, self.at - width - self._base, len(self._chunk) - width, 0
+            while count and at <= end:
+                (length,) = unpack(chunk, at)
+                at += width + length
+                count -= 1
+            if length > self._source.size:
+                raise _TooLongError(length)
+            self.at = self._base + at
+            self.skip(0)
+
+
+@dataclass(slots=True, kw_only=True)
+class _File:
+    """The steps through one file, and what was seen on the way."""
+
+    cursor: _Cursor
+    source: Source
+    budget: Budget
+    version: int
+    big: bool
+    anomalies: list[Anomaly] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    infos: list[_Info] = field(default_factory=list)
+    refs: list[TensorRef] = field(default_factory=list)
+    unlisted: str = ""
+
+    def reading(self) -> GgufReading:
+        """Header, metadata, tensor table, layout: in the order of the file."""
+        data = 0
+        try:
+            tensors, pairs = self.cursor.count(), self.cursor.count()
+            self._fits("tensor count", tensors, self.cursor.count_size + 16)
+            self._fits("metadata count", pairs, self.cursor.count_size + 5)
+            self.budget.spend_members(tensors + pairs)
+            self._metadata(pairs)
+            self._table(tensors)
+            data = self._aligned(self.cursor.at)
+            self._layout(data)
+        except _UnusableError:
+            last = self.anomalies[-1]
+            self.unlisted = last.message
+            self.gaps.append(Gap(code=last.code, message="what follows was not read", offset=last.offset))
+        return GgufReading(
+            format="gguf",
+            anomalies=tuple(self.anomalies),
+            gaps=tuple(self.gaps),
+            parts=tuple(self.parts),
+            tensors=None if self.unlisted else tuple(self.refs),
+            tensors_unlisted=self.unlisted,
+            version=self.version,
+            big_endian=self.big,
+            alignment=self.alignment,
+            metadata=tuple(self.pairs),
+            data_offset=data,
+        )
+
+    def odd(self, code: str, message: str, *, offset: int | None = None, part: str = "") -> None:
+        """Note one anomaly."""
+        self.anomalies.append(Anomaly(code=code, message=message, offset=offset, part=visible(part, 80)))
+
+    def _give_up(self, code: str, message: str, *, offset: int | None = None, part: str = "") -> None:
+        self.odd(code, message, offset=self.cursor.at if offset is None else offset, part=part)
+        raise _UnusableError
+
+    def _fits(self, what: str, count: int, each: int) -> None:
+        """A number of things of at least `each` bytes must fit into a file of this size."""
+        if count * each > self.source.size:
+            self._give_up("count-overflow", f"{what} {count} cannot fit into {self.source.size} bytes")
+
+    # -- metadata
+
+    def _metadata(self, count: int) -> None:
+        seen: set[str] = set()
+        for _ in range(count):
+            at = self.cursor.at
+            key = self._string("key", MAX_KEY)
+            if key in seen:
+                self.odd("duplicate-key", f'metadata key "{visible(key, 80)}" stands twice', offset=at)
+            seen.add(key)
+            self._pair(key, at)
+
+    def _pair(self, key: str, at: int) -> None:
+        kind = self.cursor.u32()
+        if kind == STRING:
+            length = self._length("string value")
+            self._text(key, length, at)
+        elif kind == ARRAY:
+            count = self._array(key, 0)
+            self.pairs.append(Pair(key, kind, None, count, at))
+        elif kind in SCALARS:
+            value = self.cursor.scalar(kind)
+            if kind == BOOL and value > 1:
+                self.odd("bool-invalid", f"a boolean has the value {value}", offset=at, part=key)
+            self.pairs.append(Pair(key, kind, value, 1, at))
+        else:
+            self._give_up("value-type", f"metadata value type {kind} does not exist", part=key)
+
+    def _text(self, key: str, length: int, at: int) -> None:
+        start = self.cursor.at
+        if "template" in key:
+            self.cursor.skip(length)
+            self.parts.append(
+                Part(name=visible(key, 80), source=Slice(self.source, start, length), kind="template")
+            )
+            self.pairs.append(Pair(key, STRING, None, length, at))
+        elif length > MAX_KEPT:
+            self.cursor.skip(length)
+            self.pairs.append(Pair(key, STRING, None, length, at))
+        else:
+            value = self.cursor.take(length).decode("utf-8", "surrogateescape")
+            self.pairs.append(Pair(key, STRING, value, length, at))
+
+    def _array(self, key: str, depth: int) -> int:
+        if depth >= MAX_NESTING:
+            self._give_up("array-nesting", f"arrays nested deeper than {MAX_NESTING}", part=key)
+        kind, count = self.cursor.u32(), self.cursor.count()
+        if kind == STRING:
+            self._fits(f"array of {key[:40]}", count, self.cursor.count_size)
+            self._strings(key, count)
+        elif kind == ARRAY:
+            self.odd(
+                "array-nesting",
+                "an array of arrays, which llama.cpp refuses",
+                offset=self.cursor.at,
+                part=key,
+            )
+            self._fits(f"array of {key[:40]}", count, self.cursor.count_size + 4)
+            self.budget.spend_members(count)
+            for _ in range(count):
+                self._array(key, depth + 1)
+        elif kind in SCALARS:
+            self._fits(f"array of {key[:40]}", count, self.cursor.width(kind))
+            self.cursor.skip(count * self.cursor.width(kind))
+        else:
+            self._give_up("value-type", f"array item type {kind} does not exist", part=key)
+        return count
+
+    def _strings(self, key: str, count: int) -> None:
+        try:
+            self.cursor.skip_strings(count)
+        except _TooLongError as error:
+            message = f"a string of {error} bytes in a file of {self.source.size}"
+            self._give_up("length-overflow", message, part=key)
+
+    def _length(self, what: str) -> int:
+        length = self.cursor.count()
+        if length > self.source.size:
+            self._give_up("length-overflow", f"{what} of {length} bytes in a file of {self.source.size}")
+        return length
+
+    def _string(self, what: str, limit: int) -> str:
+        length = self._length(what)
+        if length > limit:
+            self._give_up("length-overflow", f"{what} of {length} bytes, at most {limit} are allowed")
+        return self.cursor.take(length).decode("utf-8", "surrogateescape")
+
+    # -- tensor table
+
+    def _table(self, count: int) -> None:
+        seen: set[str] = set()
+        for _ in range(count):
+            info = self._info()
+            if info.name in seen:
+                self.odd("duplicate-tensor", "two tensors have this name", offset=info.at, part=info.name)
+            seen.add(info.name)
+            self.infos.append(info)
+
+    def _info(self) -> _Info:
+        at = self.cursor.at
+        name = self._string("tensor name", MAX_KEY)
+        if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
+            self.odd("name-too-long", f"a tensor name of more than {MAX_NAME} bytes", offset=at, part=name)
+        count = self.cursor.u32()
+        if count > MAX_DIMS:
+            self._give_up(
+                "too-many-dims", f"{count} dimensions, at most {MAX_DIMS} are allowed", offset=at, part=name
+            )
+        dims = tuple(self.cursor.count() for _ in range(count))
+        return _Info(name, dims, self.cursor.u32(), self.cursor.u64(), at)
+
+    # -- layout
+
+    @property
+    def alignment(self) -> int:
+        """`general.alignment`, or 32."""
+        found = [pair for pair in self.pairs if pair.key == "general.alignment"]
+        value = found[0].value if found and found[0].kind == UINT32 else DEFAULT_ALIGNMENT
+        return int(value)
+
+    def _aligned(self, offset: int) -> int:
+        kinds = {pair.kind for pair in self.pairs if pair.key == "general.alignment"}
+        if kinds - {UINT32}:
+            self._give_up("alignment-invalid", "general.alignment is not an unsigned 32-bit number")
+        alignment = self.alignment
+        if alignment == 0 or alignment & (alignment - 1):
+            self._give_up("alignment-invalid", f"alignment {alignment} is not a power of two")
+        return _padded(offset, alignment)
+
+    def _layout(self, data: int) -> None:
+        """Every tensor inside the file, at an aligned offset, none over another, nothing between or behind."""
+        if self.alignment > MAX_ALIGNMENT:
+            self.odd(
+                "alignment-large", f"alignment {self.alignment} leaves room for bytes that nothing names"
+            )
+        self._padding(self.cursor.at, min(data, self.source.size))
+        spans = sorted(span for info in self.infos if (span := self._span(info, data)) is not None)
+        reached = data
+        for begin, end, name in spans:
+            if begin < reached and end > begin:
+                message = f"begins {reached - begin} bytes before the end of another tensor"
+                self.odd("overlap", message, offset=begin, part=name)
+            elif begin > _padded(reached, self.alignment, data):
+                self._unused("hole", reached, begin)
+            else:
+                self._padding(reached, begin)
+            reached = max(reached, end)
+        behind = max(data, _padded(reached, self.alignment, data))
+        if self.source.size > behind:
+            self._unused("trailing-bytes", behind, self.source.size)
+
+    def _padding(self, begin: int, end: int) -> None:
+        """Padding is zeros; it is looked at where it is long enough to hide something."""
+        for at in range(begin, end if end - begin >= MIN_HIDDEN else begin, CHUNK):
+            self.budget.spend_bytes(min(CHUNK, end - at))
+            if self.source.read(at, min(CHUNK, end - at)).strip(b"\0"):
+                self._unused("padding-not-zero", begin, end)
+                return
+
+    def _span(self, info: _Info, data: int) -> tuple[int, int, str] | None:
+        kind = TENSOR_TYPES.get(info.kind)
+        if kind is None:
+            code = "type-unknown" if info.kind < 256 else "type-invalid"
+            self._unlist(code, f"tensor type {info.kind} is not known", info)
+            return None
+        size = self._size(info, kind)
+        if size is None:
+            return None
+        begin, end = data + info.offset, data + info.offset + size
+        if end > self.source.size:
+            message = f"bytes {begin} to {end} of a file of {self.source.size}"
+            self._unlist("out-of-file", message, info)
+            return None
+        if info.offset % self.alignment:
+            self.odd(
+                "offset-unaligned", f"offset {info.offset} is no multiple of {self.alignment}", part=info.name
+            )
+        self._list(info, kind, begin, size)
+        return begin, end, info.name
+
+    def _size(self, info: _Info, kind: TensorType) -> int | None:
+        items = 1
+        for dim in info.dims:
+            items *= dim
+            if dim >= 2**63 or items >= 2**63:
+                self._unlist(
+                    "shape-overflow", f"dimensions {info.dims} multiply to more than 63 bits hold", info
+                )
+                return None
+        if info.dims and info.dims[0] % kind.block:
+            message = f"rows of {info.dims[0]} items do not divide into {kind.name} blocks of {kind.block}"
+            self._unlist("block-misfit", message, info)
+            return None
+        if not info.dims and kind.block > 1:
+            self._unlist("block-misfit", f"one item does not fill a {kind.name} block of {kind.block}", info)
+            return None
+        return items // kind.block * kind.size
+
+    def _list(self, info: _Info, kind: TensorType, begin: int, size: int) -> None:
+        part = program_part(self.source, begin, size, info.name)
+        if part is not None:
+            self.parts.append(part)
+        if self.big and kind.block > 1:
+            self.unlisted = self.unlisted or f"big-endian {kind.name} blocks have no canonical bytes"
+        shape = tuple(reversed(info.dims))
+        width = kind.size if kind.block == 1 else 1
+        self.refs.append(
+            TensorRef(info.name, kind.name, shape, ((begin, size),), None, width, None, self.big)
+        )
+
+    def _unlist(self, code: str, message: str, info: _Info) -> None:
+        self.odd(code, message, offset=info.at, part=info.name)
+        self.unlisted = self.unlisted or message
+
+    def _unused(self, code: str, begin: int, end: int) -> None:
+        message = f"{end - begin} bytes that belong to no tensor"
+        self.odd(code, message, offset=begin)
+        self.gaps.append(Gap(code=code, message=message, offset=begin))
+
+
+def _padded(offset: int, alignment: int, base: int = 0) -> int:
+    """The next multiple of `alignment` from `base`, at or behind `offset`."""
+    return base + (offset - base + alignment - 1) // alignment * alignment

@@ -1,0 +1,248 @@
+"""JSON (RFC 8259) and JSON Lines: the value, both values where a key stands twice, and where a key stands.
+
+Read strictly; what Python's own `json` also takes (NaN, a byte order mark, duplicate keys) becomes an anomaly, since
+that is the loader of nearly every config. Chat templates become parts, so that the template reader sees them. What the
+keys mean is the rules' business.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import MemorySource, Source
+from weighbridge.core.wire import read_json
+from weighbridge.formats.reading import Anomaly, Part, Reading
+from weighbridge.formats.text import bidi_anomalies
+
+KEEP = 1024**2
+KEEP_INDEX = 64 * 1024**2
+"""Index files of sharded models grow with the number of tensors."""
+MAX_NESTING = 200
+"""Deeper documents are refused: no config needs it, and walks over the value stay within the stack."""
+TEMPLATE_KEYS = ("chat_template", "chat_templates")
+MAX_LINES_TEXT = 8 * 1024**2
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonReading(Reading):
+    """One document, or with `format="jsonl"` a list of them."""
+
+    value: Any
+    """What Python's `json` gives: the last of equal keys."""
+    first: Any = None
+    """What a first-wins parser gives; None where no key stands twice."""
+    text: str
+
+    @property
+    def views(self) -> tuple[Any, ...]:
+        """Every value that some loader sees."""
+        return (self.value,) if self.first is None else (self.value, self.first)
+
+    def line(self, path: Path) -> int:
+        """The line (from 1) where the key or item at `path` begins; of its nearest parent where it is not found."""
+        return line_of(self.text, path)
+
+
+def read(source: Source, budget: Budget, name: str) -> JsonReading:
+    """Parse the document. Raises `InputError` (`bad-json`, or `not-this-format` where the name promises no JSON)."""
+    budget.need_memory(source.size * 3, "a JSON document")
+    data = source.read(0, source.size)
+    try:
+        reading = _document(data, name)
+    except InputError as error:
+        lines = _lines(data, name)
+        if lines is None:
+            promised = name.lower().endswith(".json")
+            raise error if promised else InputError("not-this-format", "not JSON") from None
+        return lines
+    return reading
+
+
+def _document(data: bytes, name: str) -> JsonReading:
+    text, anomalies = _decode(data, name)
+    try:
+        value, first = read_json(data, "the document", limit=len(data)), None
+    except InputError as error:
+        value, first, more = _lenient(text, error)
+        anomalies += more
+    _refuse_depth(value)
+    small = len(data) <= (KEEP_INDEX if name.endswith(".index.json") else KEEP)
+    return JsonReading(
+        format="json",
+        value=value,
+        first=first,
+        text=text,
+        anomalies=anomalies + bidi_anomalies(text),
+        parts=tuple(_templates(value)) + tuple(_templates(first)),
+        keep=small,
+    )
+
+
+def _decode(data: bytes, name: str) -> tuple[str, tuple[Anomaly, ...]]:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("bad-json", f"{name} is not UTF-8: {error.reason}") from None
+    if text.startswith("\ufeff"):
+        return text[1:], (
+            Anomaly(code="byte-order-mark", message="a byte order mark stands before the document"),
+        )
+    return text, ()
+
+
+def _lenient(text: str, error: InputError) -> tuple[Any, Any, tuple[Anomaly, ...]]:
+    """What loaders make of a document that is not strict: last-wins, first-wins, and what they disagree about."""
+    doubled: list[str] = []
+
+    def first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        view = dict(reversed(pairs))
+        if len(view) != len(pairs):
+            seen: set[str] = set()
+            doubled.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        return view
+
+    try:
+        value = json.loads(text)
+        first = json.loads(text, object_pairs_hook=first_wins)
+    except (ValueError, RecursionError):
+        raise error from None
+    anomalies = [
+        Anomaly(code="duplicate-key", message=f'the key "{key[:100]}" stands twice in one object')
+        for key in dict.fromkeys(doubled)
+    ]
+    if not doubled:
+        anomalies.append(Anomaly(code="json-not-strict", message=error.message))
+    return value, (first if doubled else None), tuple(anomalies[:100])
+
+
+def _lines(data: bytes, name: str) -> JsonReading | None:
+    """JSON Lines: each line that is not blank is an object or array."""
+    rows = data.splitlines()
+    values: list[Any] = []
+    if len(rows) < 2 and not name.lower().endswith((".jsonl", ".ndjson")):
+        return None
+    anomalies: tuple[Anomaly, ...] = ()
+    try:
+        for row in rows:
+            if row.strip():
+                value, more = _row(row)
+                values.append(value)
+                anomalies += more
+    except (InputError, ValueError):
+        return None
+    return JsonReading(format="jsonl", value=values, text=data.decode("utf-8"), anomalies=anomalies[:100])
+
+
+def _row(row: bytes) -> tuple[Any, tuple[Anomaly, ...]]:
+    try:
+        value = read_json(row, "a line", limit=len(row))
+        anomalies: tuple[Anomaly, ...] = ()
+    except InputError as error:
+        value, _, anomalies = _lenient(row.decode("utf-8"), error)
+    if not isinstance(value, dict | list):
+        raise InputError("bad-json", "a line is neither object nor array")
+    _refuse_depth(value)
+    return value, anomalies
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [inner for item in level if isinstance(item, dict | list) for inner in _items(item)]
+        if not level:
+            return
+    raise InputError("bad-json", f"nested deeper than {MAX_NESTING} levels")
+
+
+def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every (path, value) below and including `value`, in document order; containers before their contents."""
+    stack: list[tuple[Path, Any]] = [(path, value)]
+    while stack:
+        here, item = stack.pop()
+        yield here, item
+        if isinstance(item, dict):
+            stack += [((*here, key), inner) for key, inner in reversed(item.items())]
+        elif isinstance(item, list):
+            stack += [((*here, index), inner) for index, inner in reversed(list(enumerate(item)))]
+
+
+def objects(value: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every (path, object) in the value. Skips scalars, so that a vocabulary of 250,000 entries costs little."""
+    stack: list[tuple[Path, Any]] = [((), value)]
+    while stack:
+        here, item = stack.pop()
+        if isinstance(item, dict):
+            yield here, item
+        pairs = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+        stack += [((*here, step), inner) for step, inner in pairs if isinstance(inner, dict | list)]
+
+
+def _templates(value: Any) -> Iterator[Part]:
+    """Texts that transformers and its servers render with Jinja."""
+    for path, item in objects(value):
+        for inner, text in _template_texts(item):
+            name = ".".join(str(step) for step in (*path, *inner))
+            yield Part(name=name, source=MemorySource(text.encode("utf-8", "surrogatepass")), kind="template")
+
+
+def _template_texts(item: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    if item.get("template_format") == "jinja2" and isinstance(item.get("template"), str):
+        yield ("template",), item["template"]
+    for key in TEMPLATE_KEYS:
+        for path, text in walk(item.get(key), (key,)):
+            if isinstance(text, str) and path[-1] != "name":
+                yield path, text
+
+
+_TOKEN = re.compile(r'[\s:,]*("(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+)', re.DOTALL)
+
+
+def line_of(text: str, path: Path) -> int:
+    """The line of the key or item at `path`, of its nearest parent where it is not there; for messages only."""
+    best, best_length = 0, -1
+    for here, offset in _positions(text):
+        if len(here) > best_length and here == path[: len(here)]:
+            best, best_length = offset, len(here)
+            if best_length == len(path):
+                break
+    return text.count("\n", 0, best) + 1
+
+
+def _positions(text: str) -> Iterator[tuple[Path, int]]:
+    """(path, offset) of every key and item, in document order; tolerant, since the text was parsed before."""
+    stack: list[list[Any]] = []
+    key: str | None = None
+    for match in _TOKEN.finditer(text[:MAX_LINES_TEXT]):
+        lexeme, offset = match[1], match.start(1)
+        if lexeme in "}]":
+            if stack:
+                stack.pop()
+            continue
+        if stack and stack[-1][0] == "{" and key is None:
+            key = _string(lexeme)
+            stack[-1][1] = key
+            yield tuple(frame[1] for frame in stack), offset
+            continue
+        if stack and stack[-1][0] == "[":
+            stack[-1][1] += 1
+            yield tuple(frame[1] for frame in stack), offset
+        key = None
+        if lexeme in "{[":
+            stack.append([lexeme, None if lexeme == "{" else -1])
+
+
+def _string(lexeme: str) -> str:
+    try:
+        return str(json.loads(lexeme))
+    except ValueError:
+        return lexeme

@@ -1,0 +1,93 @@
+"""Keras models: the archive of Keras 3 (`.keras`), and the objects that any Keras configuration names.
+
+An archive is a zip with `config.json`, `metadata.json` and `model.weights.h5`. The three are parts, read by their own
+readers; the tensors come out of the HDF5 part. `objects` lists what a configuration would have Keras look up: every
+dictionary with a `class_name`, however deep, since Keras descends into all of them (`deserialize_keras_object`), and the
+older spellings of versions 1 and 2. Which of them are safe is for the rules.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import Source
+from weighbridge.formats import hdf5
+from weighbridge.formats.json import JsonReading, Path, walk
+from weighbridge.formats.reading import Reading, TensorRef
+from weighbridge.formats.ziptree import STORED, ZipEntry, ZipTree
+
+WEIGHTS = "model.weights.h5"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KerasObject:
+    """One class or function that a configuration names."""
+
+    path: Path
+    """Keys and indexes from the document's root."""
+    class_name: str
+    """`function` for a function, whose name is then in `config`."""
+    module: str | None
+    registered_name: str | None
+    config: Any
+
+    @property
+    def name(self) -> str:
+        """The class's or function's own name."""
+        return self.config if self.class_name == "function" and isinstance(self.config, str) else self.class_name
+
+
+def objects(value: Any) -> Iterator[KerasObject]:
+    """Every class and function that Keras would look up for this configuration; nothing for other documents."""
+    for path, item in walk(value):
+        if not isinstance(item, dict) or not isinstance(item.get("class_name"), str):
+            continue
+        if "config" not in item and "module" not in item and "registered_name" not in item:
+            continue
+        module, registered = item.get("module"), item.get("registered_name")
+        yield KerasObject(
+            path=path,
+            class_name=item["class_name"],
+            module=module if isinstance(module, str) else None,
+            registered_name=registered if isinstance(registered, str) else None,
+            config=item.get("config"),
+        )
+
+
+def objects_in(reading: Reading) -> Iterator[KerasObject]:
+    """The objects of a JSON document, in every view that a loader may have of it."""
+    if isinstance(reading, JsonReading):
+        for view in reading.views:
+            yield from objects(view)
+
+
+def read_zip(tree: ZipTree, source: Source, budget: Budget, name: str) -> Reading:
+    """The Keras view of a zip file."""
+    tensors, unlisted = _tensors(tree, budget)
+    kept = {field.name: getattr(tree, field.name) for field in fields(tree)}
+    return ZipTree(**{**kept, "format": "keras", "tensors": tensors, "tensors_unlisted": unlisted})
+
+
+def _tensors(tree: ZipTree, budget: Budget) -> tuple[tuple[TensorRef, ...] | None, str]:
+    """The arrays of the weights, named by their path in the HDF5 file."""
+    entries = [entry for entry in tree.named(WEIGHTS) if entry.source is not None]
+    if len(entries) != 1:
+        return None, f"{WEIGHTS} stands {len(entries)} times"
+    (entry,) = entries
+    assert entry.source is not None  # noqa: S101 - chosen above
+    try:
+        reading = hdf5.read(entry.source, budget, WEIGHTS)
+    except InputError as error:
+        return None, error.message
+    if reading.tensors is None:
+        return None, reading.tensors_unlisted
+    return tuple(_placed(tensor, entry) for tensor in reading.tensors), ""
+
+
+def _placed(tensor: TensorRef, entry: ZipEntry) -> TensorRef:
+    """A tensor of a member as a tensor of the file: stored members lie in it as they are."""
+    if entry.method != STORED:
+        return replace(tensor, source=entry.source)
+    return replace(tensor, spans=tuple((entry.start + at, length) for at, length in tensor.spans))

@@ -1,0 +1,37 @@
+"""git-lfs pointers (git-lfs specification, "The Pointer"): a few lines of text where the real file should be.
+
+Says which object is missing; it is never a pass, because the file that will be loaded is not here.
+"""
+
+import re
+from dataclasses import dataclass
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import Source
+from weighbridge.formats.reading import Gap, Reading
+
+MAX_POINTER = 1024
+_OID = re.compile(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_SIZE = re.compile(r"^size (\d{1,19})$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LfsPointer(Reading):
+    """The object that the pointer stands for."""
+
+    oid: str
+    """Hex SHA-256 of the real file."""
+    real_size: int
+
+
+def read(source: Source, budget: Budget, name: str) -> LfsPointer:
+    """Read the pointer. Raises `InputError` (`not-this-format`) where it is only text that begins like one."""
+    text = source.read(0, MAX_POINTER + 1).decode("latin-1")
+    oid, size = _OID.search(text), _SIZE.search(text)
+    if len(text) > MAX_POINTER or oid is None or size is None:
+        raise InputError("not-this-format", "not a git-lfs pointer")
+    gap = Gap(
+        code="lfs-pointer", message=f"only a git-lfs pointer is here; the file of {size[1]} bytes is not"
+    )
+    return LfsPointer(format="lfs-pointer", oid=oid[1], real_size=int(size[1]), gaps=(gap,))

@@ -1,0 +1,95 @@
+"""What the name of an archive's member, or the target of a link in it, would do where somebody unpacks the archive.
+
+Names are looked at under the rules of both worlds: `/` and `\\` separate, `C:` is a drive. Shared by zip and tar.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from weighbridge.core.text import visible
+from weighbridge.formats.reading import Anomaly
+
+MAX_EACH = 25
+"""Anomalies of one code that are listed one by one; the rest are counted."""
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+class Notes:
+    """Collects anomalies of one container, so that a million bad entries do not make a million lines."""
+
+    __slots__ = ("_counts", "_kept")
+
+    def __init__(self) -> None:
+        self._kept: list[Anomaly] = []
+        self._counts: dict[str, int] = {}
+
+    def add(self, code: str, message: str, *, offset: int | None = None, part: str = "") -> None:
+        """Note one fact; beyond `MAX_EACH` of one code it is only counted."""
+        count = self._counts[code] = self._counts.get(code, 0) + 1
+        if count <= MAX_EACH:
+            self._kept.append(Anomaly(code=code, message=message, offset=offset, part=visible(part)))
+
+    def all(self) -> tuple[Anomaly, ...]:
+        """The anomalies, with one more line for each code that was cut."""
+        more = [
+            Anomaly(code=code, message=f"and {count - MAX_EACH} more of the same")
+            for code, count in self._counts.items()
+            if count > MAX_EACH
+        ]
+        return (*self._kept, *more)
+
+
+def note_name(notes: Notes, name: str) -> None:
+    """Note what is wrong with a member's name: `path-escapes`, `path-backslash`, `path-dots`, `path-nul`."""
+    if escapes(name):
+        notes.add("path-escapes", f'"{visible(name)}" leads out of the folder it is unpacked in', part=name)
+    elif "\\" in name:
+        notes.add("path-backslash", f'"{visible(name)}" is one name or a folder, depending on the reader', part=name)
+    elif ".." in name.split("/"):
+        notes.add("path-dots", f'"{visible(name)}" goes up and down again', part=name)
+    if "\0" in name:
+        notes.add("path-nul", f'"{visible(name)}" ends at its NUL for some readers', part=name)
+
+
+def note_link(notes: Notes, name: str, target: str, *, hard: bool) -> None:
+    """Note a symbolic or hard link: `link-escapes` or `link-inside`."""
+    kind = "hard link" if hard else "symbolic link"
+    base = "" if hard else name.replace("\\", "/").rpartition("/")[0] + "/"
+    reaches = escapes(target) if hard else _absolute(target) or escapes(base + target)
+    code = "link-escapes" if reaches else "link-inside"
+    notes.add(code, f'"{visible(name)}" is a {kind} to "{visible(target)}"', part=name)
+
+
+def escapes(name: str) -> bool:
+    """Absolute under some system's rules, or climbing above the folder it is unpacked in."""
+    if _absolute(name):
+        return True
+    level = 0
+    for step in name.replace("\\", "/").split("\0")[0].split("/"):
+        level += {"": 0, ".": 0, "..": -1}.get(step, 1)
+        if level < 0:
+            return True
+    return False
+
+
+def collisions(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of different names that become one on a system that ignores case, normalisation or `./`."""
+    seen: dict[str, str] = {}
+    for name in names:
+        first = seen.setdefault(_folded(name), name)
+        if first != name:
+            yield first, name
+
+
+def _absolute(name: str) -> bool:
+    return name.startswith(("/", "\\")) or bool(_DRIVE.match(name))
+
+
+def _folded(name: str) -> str:
+    plain = name if name.isascii() else unicodedata.normalize("NFKC", name)
+    path = plain.replace("\\", "/")
+    if "./" in path or "//" in path:
+        path = "/".join(step for step in path.split("/") if step not in ("", "."))
+    return path.casefold()

@@ -1,0 +1,492 @@
+"""Python source: what a module imports, names and calls, and when; parsed with `ast`, never compiled or imported.
+
+Facts only. A *use* is a reference to something by its full dotted name, with aliases followed (`import os as o`,
+`f = o.system`, `getattr(o, "sys" + "tem")`, `__import__("os")`) without regard to order, so that every binding that some
+path could make is counted. Scopes tell when it happens: `""` when the module is imported (module and class bodies,
+decorators, defaults), `__main__` when it is run as a script, else the name of the function whose body it stands in.
+What cannot be followed has names that begin with `?` (some object) or `unbound.` (nobody binds the name).
+"""
+
+import ast
+import base64
+import binascii
+import builtins
+import codecs
+import re
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.source import Source
+from weighbridge.formats.reading import Gap, Reading
+from weighbridge.formats.text import bidi_anomalies
+
+MAX_SOURCE = 2 * 1024**2
+MAX_BINDINGS = 64
+"""Dotted names that one variable may stand for; values made by calls count to the smaller number below."""
+MAX_VALUES = 4
+MAX_NAME = 200
+MAX_PASSES = 8
+"""Rounds of following `a = b` until nothing new is bound."""
+MAX_FOLDED = 10_000
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "ascii", "us-ascii": "ascii"}
+_CODECS |= dict.fromkeys(("latin-1", "latin1", "iso-8859-1", "iso-latin-1"), "latin-1")
+_BUILTINS = frozenset(dir(builtins))
+_PARSING = threading.Lock()
+"""`ast.parse` warns about odd literals through a process-wide filter, so that only one thread may change it."""
+
+
+class Import(NamedTuple):
+    """One imported module: `import module` or `from module import name`."""
+
+    module: str
+    """Dotted; relative imports keep their leading dots."""
+    name: str
+    """What is taken from it; "" for the module itself, `*` for all."""
+    line: int
+    scope: str
+
+
+class Use(NamedTuple):
+    """One reference to something by name."""
+
+    name: str
+    """`os.system`, `builtins.eval`, `torch.nn.Linear().weight`, `module.helper` for what this file defines itself."""
+    line: int
+    scope: str
+    called: bool = False
+    arguments: tuple[object, ...] = ()
+    """The first arguments of a call where they fold to constants, else None; lists of words as one text, and what does
+    not fold inside a text as `…`."""
+    keywords: tuple[tuple[str, object], ...] = ()
+    """Likewise; the name is `**` for an unpacked mapping."""
+    inner: frozenset[str] = frozenset()
+    """Names of everything called inside the arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PythonReading(Reading):
+    """One module."""
+
+    text: str
+    imports: tuple[Import, ...] = ()
+    uses: tuple[Use, ...] = ()
+    functions: tuple[str, ...] = ()
+    """Qualified names of the functions and methods that it defines."""
+    classes: tuple[str, ...] = ()
+    bases: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(class, names of its bases as written)."""
+
+    def source_line(self, line: int) -> str:
+        """The text of a line, for messages."""
+        lines = self.text.splitlines()
+        return lines[line - 1].strip()[:160] if 0 < line <= len(lines) else ""
+
+
+def read(source: Source, budget: Budget, name: str) -> PythonReading:
+    """Parse the module. Never raises for odd code: what Python cannot parse is a gap (`python-syntax`)."""
+    if source.size > MAX_SOURCE:
+        return _unread("", "limit-python", f"source of {source.size} bytes, limit {MAX_SOURCE}")
+    data = source.read(0, source.size)
+    codec = _codec(data)
+    if codec is None:
+        return _unread("", "python-encoding", "the encoding that the file declares is not read here")
+    try:
+        text = data.decode(codec).removeprefix("\ufeff")
+        budget.tick()
+        tree = parse(text)
+        facts = _Facts(tree)
+    except UnicodeDecodeError as error:
+        return _unread("", "python-encoding", f"not {codec}: {error.reason}")
+    except (SyntaxError, ValueError) as error:
+        return _unread(text, "python-syntax", f"Python cannot parse it: {error}"[:200])
+    except (RecursionError, MemoryError):
+        return _unread(text, "limit-depth", "nested deeper than can be followed")
+    return PythonReading(
+        format="python",
+        text=text,
+        imports=tuple(facts.imports),
+        uses=tuple(facts.uses),
+        functions=tuple(facts.functions),
+        classes=tuple(facts.classes),
+        bases=tuple(facts.bases),
+        anomalies=bidi_anomalies(text),
+        keep=True,
+    )
+
+
+def parse(text: str) -> ast.Module:
+    """`ast.parse` without its warnings."""
+    with _PARSING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _unread(text: str, code: str, message: str) -> PythonReading:
+    return PythonReading(format="python", text=text, gaps=(Gap(code=code, message=message),), keep=True)
+
+
+def _codec(data: bytes) -> str | None:
+    """The declared encoding (PEP 263) where it is one that hides nothing."""
+    for line in data.splitlines()[:2]:
+        cookie = _COOKIE.match(line)
+        if cookie:
+            return _CODECS.get(cookie[1].decode("ascii").lower().replace("_", "-"))
+    return "utf-8"
+
+
+@dataclass(slots=True)
+class _Facts:
+    """The walk over one module."""
+
+    tree: ast.Module
+    imports: list[Import] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    bases: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    names: "_Names" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = _Names(self.tree)
+        self._visit_all(self.tree.body, "", "")
+
+    def _visit_all(self, nodes: Iterable[ast.AST | None], scope: str, owner: str) -> None:
+        for node in nodes:
+            if node is not None:
+                self._visit(node, scope, owner)
+
+    def _visit(self, node: ast.AST, scope: str, owner: str) -> None:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self._function(node, scope, owner)
+            case ast.ClassDef():
+                self._class(node, scope, owner)
+            case ast.If() if not scope and _is_main(node.test):
+                self._visit_all(node.body, "__main__", owner)
+                self._visit_all(node.orelse, scope, owner)
+            case ast.Import():
+                self.imports += [Import(alias.name, "", node.lineno, scope) for alias in node.names]
+            case ast.ImportFrom():
+                module = "." * node.level + (node.module or "")
+                self.imports += [Import(module, alias.name, node.lineno, scope) for alias in node.names]
+            case ast.Call():
+                self._call(node, scope, owner)
+            case ast.Attribute() | ast.Name() | ast.Subscript():
+                self._reference(node, scope, owner, called=False)
+            case _:
+                self._visit_all(ast.iter_child_nodes(node), scope, owner)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: str, owner: str) -> None:
+        self._decorators(node.decorator_list, scope, owner)
+        self._visit_all((node.args, node.returns), scope, owner)
+        name = f"{owner}.{node.name}" if owner else node.name
+        self.functions.append(name)
+        self._visit_all(node.body, name, name)
+
+    def _class(self, node: ast.ClassDef, scope: str, owner: str) -> None:
+        self._decorators(node.decorator_list, scope, owner)
+        self._visit_all((*node.bases, *node.keywords), scope, owner)
+        name = f"{owner}.{node.name}" if owner else node.name
+        self.classes.append(name)
+        bases = (*node.bases, *(keyword.value for keyword in node.keywords))
+        self.bases.append((name, tuple(ref for base in bases for ref in self.names.resolve(base))))
+        self._visit_all(node.body, scope, name)
+
+    def _decorators(self, decorators: list[ast.expr], scope: str, owner: str) -> None:
+        """A decorator is called with what it decorates."""
+        for node in decorators:
+            if isinstance(node, ast.Call):
+                self._call(node, scope, owner)
+            else:
+                self._reference(node, scope, owner, called=True)
+
+    def _call(self, node: ast.Call, scope: str, owner: str) -> None:
+        arguments = tuple(_argument(argument) for argument in node.args[:4])
+        keywords = tuple((k.arg or "**", _argument(k.value)) for k in node.keywords[:16])
+        inner = frozenset(self._called_inside(node))
+        functions = self.names.resolve(node.func)
+        for name in functions:
+            self.uses.append(Use(name, node.lineno, scope, True, arguments, keywords, inner))
+        for name in self.names.special(node, functions):
+            self.uses.append(Use(name, node.lineno, scope))
+        self._below(node.func, scope, owner)
+        self._visit_all(node.args, scope, owner)
+        self._visit_all(node.keywords, scope, owner)
+
+    def _called_inside(self, node: ast.Call) -> Iterator[str]:
+        """Calls inside the arguments, not those inside further functions; wide arguments are data."""
+        below = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if len(below) > 8 or all(isinstance(item, ast.Constant) for item in below):
+            return
+        for argument in below:
+            for inner in ast.walk(argument):
+                if isinstance(inner, ast.Call):
+                    yield from self.names.resolve(inner.func)
+                elif isinstance(inner, ast.Name):
+                    yield from (name for name in self.names.resolve(inner) if "()" in name)
+
+    def _reference(self, node: ast.AST, scope: str, owner: str, *, called: bool) -> None:
+        for name in self.names.resolve(node):
+            self.uses.append(Use(name, getattr(node, "lineno", 0), scope, called))
+        self._below(node, scope, owner)
+
+    def _below(self, node: ast.AST, scope: str, owner: str) -> None:
+        """Visit what a chain of attributes hangs on, and what stands between its brackets."""
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            if isinstance(node, ast.Subscript):
+                self._visit(node.slice, scope, owner)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            self._visit(node, scope, owner)
+
+
+def _is_main(test: ast.expr) -> bool:
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
+        and len(test.ops) == 1
+        and isinstance(test.ops[0], ast.Eq)
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value == "__main__"
+    )
+
+
+class _Names:
+    """What names stand for, over the whole module and regardless of order."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._bound: dict[str, set[str]] = {"__builtins__": {"builtins"}}
+        self._values: list[tuple[str, ast.expr]] = []
+        for node in ast.walk(tree):
+            self._bind(node)
+        for _ in range(MAX_PASSES):
+            before = sum(map(len, self._bound.values()))
+            for name, value in self._values:
+                self._add(name, self.resolve(value))
+            if sum(map(len, self._bound.values())) == before:
+                break
+
+    def _bind(self, node: ast.AST) -> None:
+        match node:
+            case ast.Import():
+                for alias in node.names:
+                    top = alias.name.partition(".")[0]
+                    self._add(alias.asname or top, (alias.name if alias.asname else top,))
+            case ast.ImportFrom():
+                module = "." * node.level + (node.module or "")
+                for alias in node.names:
+                    self._add(alias.asname or alias.name, (f"{module}.{alias.name}",))
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                self._add(node.name, (f"module.{node.name}",))
+            case ast.Assign():
+                for target in node.targets:
+                    self._assign(target, node.value)
+            case ast.AnnAssign() | ast.NamedExpr() if node.value is not None:
+                self._assign(node.target, node.value)
+            case ast.Name(ctx=ast.Store() | ast.Del()):
+                self._bound.setdefault(node.id, set())
+            case ast.arg():
+                self._bound.setdefault(node.arg, set())
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+            ):
+                self._bound.setdefault(name, set())
+
+    def _assign(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Name):
+            self._bound.setdefault(target.id, set())
+            self._values.append((target.id, value))
+        elif isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
+            for one, item in zip(target.elts, value.elts, strict=False):
+                self._assign(one, item)
+
+    def _add(self, name: str, references: Iterable[str]) -> None:
+        bound = self._bound.setdefault(name, set())
+        for reference in references:
+            plain = reference[-1] not in ")]" and not reference.startswith(("?", "literal"))
+            room = MAX_BINDINGS if plain else MAX_VALUES
+            bound.add(reference if len(bound) < room else "?")
+
+    def resolve(self, node: ast.AST) -> tuple[str, ...]:
+        """Dotted names that an expression may stand for; never empty."""
+        match node:
+            case ast.Name():
+                return self._name(node.id)
+            case ast.Attribute():
+                return tuple(f"{_short(base)}.{node.attr}" for base in self.resolve(node.value))
+            case ast.Call():
+                functions = self.resolve(node.func)
+                return tuple(self.special(node, functions)) or tuple(
+                    f"{_short(base)}()" for base in functions
+                )
+            case ast.Subscript():
+                return self._item(node)
+            case ast.IfExp():
+                return _some((*self.resolve(node.body), *self.resolve(node.orelse)))
+            case ast.BoolOp():
+                return _some(name for value in node.values for name in self.resolve(value))
+            case ast.NamedExpr() | ast.Await():
+                return self.resolve(node.value)
+            case ast.Constant() | ast.JoinedStr() | ast.List() | ast.Tuple() | ast.Dict() | ast.Set():
+                return ("literal",)
+            case _:
+                return ("?",)
+
+    def _name(self, name: str) -> tuple[str, ...]:
+        bound = self._bound.get(name)
+        if name in _BUILTINS:
+            return (*sorted(bound or ()), f"builtins.{name}")
+        if bound is None:
+            return (f"unbound.{name}",)
+        return tuple(sorted(bound)) or ("?",)
+
+    def _item(self, node: ast.Subscript) -> tuple[str, ...]:
+        """`sys.modules["os"]`, `builtins.__dict__["exec"]` and `globals()["f"]` are names too."""
+        key = fold(node.slice)
+        found: list[str] = []
+        for base in self.resolve(node.value):
+            if isinstance(key, str) and base == "sys.modules":
+                found.append(key)
+            elif isinstance(key, str) and base in (
+                "builtins.globals()",
+                "builtins.locals()",
+                "builtins.vars()",
+            ):
+                found += self._name(key)
+            elif isinstance(key, str) and base.endswith((".__dict__", "builtins")):
+                found.append(f"{base.removesuffix('.__dict__')}.{key}")
+            else:
+                found.append(f"{_short(base)}[]")
+        return tuple(found)
+
+    def special(self, node: ast.Call, functions: tuple[str, ...]) -> Iterator[str]:
+        """Calls whose value is a name: `getattr(os, "system")`, `__import__("os")`, `vars(os)`."""
+        if not node.args or not _SPECIAL.intersection(functions):
+            return
+        first = fold(node.args[0])
+        for name in functions:
+            if name in ("builtins.__import__", "importlib.import_module", "importlib.__import__"):
+                if isinstance(first, str) and first:
+                    top = first.partition(".")[0] if name != "importlib.import_module" else first
+                    yield top if not first.startswith(".") else f".{first}"
+            elif name == "builtins.getattr" and len(node.args) > 1:
+                attribute = fold(node.args[1])
+                for base in self.resolve(node.args[0]):
+                    yield f"{base}.{attribute}" if isinstance(attribute, str) else f"{base}.?"
+            elif name == "builtins.vars":
+                yield from (f"{base}.__dict__" for base in self.resolve(node.args[0]))
+
+
+_SPECIAL = frozenset(
+    (
+        "builtins.__import__",
+        "importlib.import_module",
+        "importlib.__import__",
+        "builtins.getattr",
+        "builtins.vars",
+    )
+)
+
+
+def _short(name: str) -> str:
+    """Names have an end: a chain of a thousand calls is some object."""
+    return name if len(name) <= MAX_NAME else "?"
+
+
+def _some(names: Iterable[str]) -> tuple[str, ...]:
+    unique = tuple(dict.fromkeys(names))
+    return unique if len(unique) <= MAX_BINDINGS else (*unique[:MAX_BINDINGS], "?")
+
+
+def fold(node: ast.AST) -> object:
+    """The constant that an expression of constants stands for; None where it does not fold (or is None)."""
+    try:
+        value = _fold(node)
+    except (ValueError, TypeError, LookupError, binascii.Error, RecursionError):
+        return None
+    return value if not isinstance(value, str | bytes) or len(value) <= MAX_FOLDED else None
+
+
+def _argument(node: ast.AST) -> object:
+    if isinstance(node, ast.List | ast.Tuple) and len(node.elts) <= 64:
+        return " ".join(_words(item) for item in node.elts)
+    value = fold(node)
+    return _words(node) if value is None and isinstance(node, ast.JoinedStr | ast.BinOp) else value
+
+
+def _words(node: ast.AST) -> str:
+    """A text with `…` for what does not fold."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_words(part) for part in node.values[:64])
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and not isinstance(node.left, ast.BinOp):
+        return _words(node.left) + _words(node.right)
+    value = fold(node)
+    return value if isinstance(value, str) else "…"
+
+
+def _fold(node: ast.AST) -> object:
+    match node:
+        case ast.Constant():
+            return node.value
+        case ast.JoinedStr():
+            return "".join(str(_must(part)) for part in node.values)
+        case ast.BinOp(op=ast.Add()):
+            left, right = _must(node.left), _must(node.right)
+            if isinstance(left, str) and isinstance(right, str):
+                return left + right
+            return left + right if isinstance(left, bytes) and isinstance(right, bytes) else None
+        case ast.Subscript(slice=ast.Slice(lower=None, upper=None, step=ast.UnaryOp(op=ast.USub()))):
+            value = _must(node.value)
+            return value[::-1] if isinstance(value, str | bytes) else None
+        case ast.Call():
+            return _fold_call(node)
+        case _:
+            return None
+
+
+def _must(node: ast.AST) -> object:
+    value = _fold(node)
+    if value is None or (isinstance(value, str | bytes) and len(value) > MAX_FOLDED):
+        raise ValueError
+    return value
+
+
+def _fold_call(node: ast.Call) -> object:
+    """`chr(111)`, `"".join([...])`, `base64.b64decode("...").decode()`, `bytes.fromhex("...")`."""
+    if node.keywords:
+        return None
+    match node.func:
+        case ast.Name(id="chr"):
+            code = _must(node.args[0])
+            return chr(code) if isinstance(code, int) else None
+        case ast.Attribute(attr="join") if isinstance(node.args[0], ast.List | ast.Tuple):
+            glue = _must(node.func.value)
+            return (
+                glue.join(str(_must(item)) for item in node.args[0].elts) if isinstance(glue, str) else None
+            )
+        case ast.Attribute(attr="decode") if not isinstance(node.func.value, ast.Name):
+            value = _must(node.func.value)
+            return value.decode("utf-8") if isinstance(value, bytes) else None
+        case ast.Attribute(attr="encode"):
+            value = _must(node.func.value)
+            return value.encode("utf-8") if isinstance(value, str) else None
+        case ast.Attribute(attr="b64decode"):
+            value = _must(node.args[0])
+            return base64.b64decode(value) if isinstance(value, str | bytes) else None
+        case ast.Attribute(attr="fromhex"):
+            value = _must(node.args[0])
+            return bytes.fromhex(value) if isinstance(value, str) else None
+        case ast.Attribute(attr="decode", value=ast.Name(id="codecs")):
+            value, codec = _must(node.args[0]), _must(node.args[1])
+            rotated = isinstance(value, str) and codec in ("rot13", "rot_13")
+            return codecs.decode(value, "rot13") if rotated and isinstance(value, str) else None
+        case _:
+            return None

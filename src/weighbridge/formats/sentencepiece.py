@@ -1,0 +1,59 @@
+"""SentencePiece models (`tokenizer.model`, sentencepiece_model.proto): the frame of every field, to the last byte.
+
+Pieces and normalisation tables are data for a C++ loader; their text is not judged here.
+"""
+
+from dataclasses import dataclass
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import Source
+from weighbridge.formats.reading import Gap, Reading
+
+PIECES, TRAINER, NORMALIZER, SELF_TEST, DENORMALIZER = 1, 2, 3, 4, 5
+_TICK = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentencePieceModel(Reading):
+    """What the model holds."""
+
+    pieces: int
+
+
+def read(source: Source, budget: Budget, name: str) -> SentencePieceModel:
+    """Walk the fields. Raises `InputError` (`not-this-format`) where they are not those of a ModelProto."""
+    budget.need_memory(source.size, "a SentencePiece model")
+    data = source.read(0, source.size)
+    at, pieces, gaps = 0, 0, list[Gap]()
+    trained = False
+    while at < len(data):
+        tag, start = _varint(data, at)
+        length, start = _varint(data, start)
+        field, wire = tag >> 3, tag & 7
+        if wire != 2 or start + length > len(data):
+            raise InputError("not-this-format", f"no SentencePiece field at byte {at}")
+        if field == PIECES:
+            pieces += 1
+            if length and data[start] != 0x0A:
+                raise InputError("not-this-format", f"no piece at byte {start}")
+            if pieces % _TICK == 0:
+                budget.tick()
+        elif field > DENORMALIZER:
+            gaps.append(Gap(code="field-unknown", message=f"field {field} is not known", offset=at))
+        trained = trained or field in (TRAINER, NORMALIZER)
+        at = start + length
+    if not trained or not pieces:
+        raise InputError("not-this-format", "no trainer or normaliser in it")
+    return SentencePieceModel(format="sentencepiece", pieces=pieces, gaps=tuple(gaps[:100]))
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    for byte in data[at : at + 10]:
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise InputError("not-this-format", f"no number at byte {at}")

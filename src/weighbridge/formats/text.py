@@ -1,0 +1,101 @@
+"""Text: README, LICENSE, vocabularies, CSV, YAML, TOML, HTML, requirements: decoded and checked to the last byte.
+
+Says which characters a person would not see (bidirectional controls, Unicode TR36) and gives the text to the rules.
+Nothing in it is evaluated: YAML front matter and tags, Markdown and HTML stay text. The kind of text is taken from the
+name, because whoever reads it goes by the name too. Only the first 16 MiB are kept for rules; all of it is checked.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import Source
+from weighbridge.formats.reading import Anomaly, Reading
+from weighbridge.formats.sniff import looks_like_latin_1
+
+CHUNK = 1024**2
+KEPT_TEXT = 16 * 1024**2
+KEEP = 1024**2
+"""Texts up to this size stay in memory for rules over the whole folder."""
+
+BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that make text read in another order than it stands (Trojan Source, CVE-2021-42574)."""
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+
+KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
+    (re.compile(r"(?i)\.ya?ml$|(^|/)MLmodel$"), "yaml"),
+    (re.compile(r"(?i)\.x?html?$"), "html"),
+)
+"""Name → narrower format; everything else is `text`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReading(Reading):
+    """Decoded text."""
+
+    text: str
+    """The first 16 MiB, line ends as they are."""
+    encoding: str
+
+
+def read(source: Source, budget: Budget, name: str) -> TextReading:
+    """Decode and check the whole file. Raises `InputError` (`not-this-format`) where it is not text."""
+    encoding = _encoding(source)
+    kept: list[str] = []
+    room = KEPT_TEXT
+    for piece in _pieces(source, budget, encoding):
+        if _CONTROL.search(piece):
+            raise InputError("not-this-format", "control characters that text does not have")
+        if room > 0:
+            kept.append(piece[:room])
+            room -= len(piece)
+    text = "".join(kept)
+    kind = next((kind for pattern, kind in KINDS if pattern.search(name)), "text")
+    if kind == "text" and re.match(r"(?i)\ufeff?\s*(<!doctype html|<html)", text):
+        kind = "html"
+    return TextReading(
+        format=kind,
+        text=text,
+        encoding=encoding,
+        anomalies=bidi_anomalies(text),
+        keep=source.size <= KEEP,
+    )
+
+
+def bidi_anomalies(text: str) -> tuple[Anomaly, ...]:
+    """One anomaly where the text holds characters that reorder what people see."""
+    if text.isascii():
+        return ()
+    found = BIDI.search(text)
+    if found is None:
+        return ()
+    line = text.count("\n", 0, found.start()) + 1
+    return (Anomaly(code="bidi-characters", message=f"line {line} reads in another order than it stands"),)
+
+
+def _encoding(source: Source) -> str:
+    head = source.read(0, CHUNK)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        if not looks_like_latin_1(head):
+            raise InputError("not-this-format", "neither UTF-8 nor Latin-1 text") from None
+        return "latin-1"
+    return "utf-8"
+
+
+def _pieces(source: Source, budget: Budget, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for offset in range(0, source.size, CHUNK):
+            budget.tick()
+            yield decoder.decode(source.read(offset, CHUNK))
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise InputError("not-this-format", f"not {encoding} text: {error.reason}") from None

@@ -1,0 +1,96 @@
+"""The words that a policy can be written in, as values: what may stand in `weighbridge.toml` once it was read.
+
+Words that this version cannot weigh yet (`log`, `trace`, `data`, `fresh`, `approval`) are words all the same: a policy
+that uses one asks the question, and the answer is UNKNOWN until something can answer it. Nothing is read or judged here.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+QUESTIONS = ("signed", "intact", "safe", "read", "logged", "traced", "data", "fresh", "approved", "policy")
+"""Every built-in question, in the order of the screen; rules of the policy follow as `rule:NAME`."""
+
+QUESTION_MEANINGS = {
+    "signed": "enough of the people whom the policy names have signed it",
+    "intact": "its contents equal what they signed",
+    "safe": "nothing in it is known to run code or harm whoever loads it, and nothing is in doubt",
+    "read": "every file was read to the end",
+    "logged": "the signature stands in a transparency log",
+    "traced": "the steps that made it are stated and signed",
+    "data": "its training data is stated",
+    "fresh": "the evidence and the list of recalls are recent enough",
+    "approved": "a person with the right role approved it",
+    "policy": "the policy itself is still valid",
+}
+"""What each question asks, in one line; `policy explain`, the reports and the docs use the same words."""
+
+
+class Need(StrEnum):
+    """Whether something must be there. What is there must hold in either case."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Findings(StrEnum):
+    """Which findings the question `safe` lets pass."""
+
+    NO_ERRORS = "no errors"
+    NO_WARNINGS = "no warnings"
+    ANY = "any"
+    """Findings are shown and decide nothing: `safe` is not asked."""
+
+
+class Unknown(StrEnum):
+    """What the gate does where a question has no answer."""
+
+    UNDECIDED = "undecided"
+    REFUSE = "refuse"
+    ADMIT = "admit"
+    """Let it pass; it is still shown and counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """One `[[policy.rule]]`: a condition in CEL, for what the words cannot say."""
+
+    name: str
+    """Kebab-case; its question is `rule:NAME`."""
+    message: str
+    """One line: what it means when the rule is broken."""
+    when: str = ""
+    """Where this is true, the rule applies; with no `require`, it is then broken."""
+    require: str = ""
+    """Must be true where the rule applies."""
+
+    @property
+    def question(self) -> str:
+        """The question that the rule answers."""
+        return f"rule:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """One `[[scan.suppress]]`: a finding that somebody accepted, with the reason and a date to look again."""
+
+    rule: str
+    path: str
+    """A path in the model, or a pattern: `*` stands for any characters, `/` included."""
+    reason: str
+    until: date
+    """The last day (UTC) on which it holds."""
+    source: str = ""
+    """The file it was written in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One effective line of a policy or configuration and where it came from (`policy explain`)."""
+
+    table: str
+    key: str
+    value: str
+    """As TOML."""
+    source: str
+    """`preset default`, a file's path, or the option that set it."""

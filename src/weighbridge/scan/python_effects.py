@@ -1,0 +1,383 @@
+"""What a Python module can do, and when: facts of the reader held against the reviewed names.
+
+The statement behind a pass: the module imports only known packages and files that stand beside it; nowhere, at import
+or inside any function, does it name anything that runs programs, evaluates text, loads native code, unpickles, connects,
+deletes or rewires; and it looks nothing up by a computed name in a module where such things live. Known packages are
+trusted to be what they are, and what their other functions do is not asked. Nothing here is executed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from weighbridge.core.finding import Place
+from weighbridge.formats.python import PythonReading, Use
+from weighbridge.scan import python_names as known
+from weighbridge.scan.rule import Folder
+
+CONVENTIONAL = re.compile(
+    r"(^|/)(__init__|hubconf|handler|pipeline|generate|model|sitecustomize|usercustomize|conftest|setup|code/\w+"
+    r"|(modeling|modelling|configuration|tokenization|processing|preprocessing|image_processing|image_preprocessing"
+    r"|video_processing|feature_extraction|pipeline)_\w+)\.pyw?$"
+)
+"""Names that loaders, hubs and installers import without being told by a config."""
+ALL_ENTRY = re.compile(r"(^|/)(hubconf|handler|pipeline|generate)\.py$")
+"""Files whose functions a hub calls by name."""
+_IMPLICIT = ("__init_subclass__", "__set_name__", "__class_getitem__", "__prepare__")
+_CONSTRUCTS = re.compile(
+    r"\.(__init__|__new__|__post_init__|__setstate__|__call__|_init_weights|from_pretrained)$"
+)
+
+
+class Effect(NamedTuple):
+    """One use that is not known to be harmless."""
+
+    use: Use
+    what: str
+    """One of the words of `python_names`, or a reason why it cannot be judged."""
+    proved: bool
+    """True where the name itself says what happens; False where it only cannot be followed."""
+    when: str
+    """`import`, `load` (inside a class that a config names), or `call` (some function, or run as a script)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What stands around a module."""
+
+    entry: Set[str] = frozenset()
+    """Classes and functions that a config names; `*` for all."""
+    siblings: Set[str] = frozenset()
+    """Top-level module names that stand in the same artifact."""
+    present: Set[str] | None = None
+    """Paths of the artifact, to check relative imports; None where unknown."""
+    path: str = ""
+    loaded: bool = True
+    """False for a script that nothing imports when the model is loaded."""
+    cell: bool = False
+    """True for a notebook's cell: opening the notebook does not run it."""
+
+
+SEVERE = frozenset(
+    (known.RUNS, known.EVALUATES, known.CONNECTS, known.NATIVE, known.UNPICKLES, known.DELETES)
+)
+SEVERE_WHEN_LOADED = SEVERE | {known.FETCHES}
+SEVERE_IN_METHODS = frozenset((known.RUNS, known.EVALUATES, known.CONNECTS, known.NATIVE))
+
+
+def is_error(effect: Effect, setting: Setting) -> bool:
+    """Whether an effect happens to everybody who loads the model, and not only to who calls some function."""
+    if not effect.proved or effect.when == "call":
+        return False
+    if effect.when == "import":
+        return effect.what in (SEVERE_WHEN_LOADED if setting.loaded else SEVERE)
+    return effect.what in (SEVERE if effect.when == "construct" else SEVERE_IN_METHODS)
+
+
+def effects(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
+    """Every use that is not known to be harmless, in source order, once per line and name."""
+    seen: set[tuple[str, int]] = set()
+    reach = _Reach(reading, setting)
+    unsafe_loader = any(
+        use.name in ("yaml.Loader", "yaml.UnsafeLoader", "yaml.FullLoader") for use in reading.uses
+    )
+    for use in reading.uses:
+        found = _judge(use, unsafe_loader, at_import=not use.scope)
+        if found and (use.name, use.line) not in seen:
+            seen.add((use.name, use.line))
+            yield Effect(use, found[0], found[1], reach.when(use))
+    if not setting.cell:
+        yield from _imports(reading, setting)
+
+
+def _judge(use: Use, unsafe_loader: bool, *, at_import: bool) -> tuple[str, bool] | None:
+    name = canonical(use.name)
+    if ("trust_remote_code", True) in use.keywords:
+        return known.REMOTE, True
+    what = danger(name, use.called)
+    if what and not _excused(name, use, unsafe_loader):
+        return what, True
+    if what:
+        return None
+    return _unproved(name, use, at_import=at_import)
+
+
+def canonical(name: str) -> str:
+    """`torch.os.system` is `os.system`: modules hang in other modules' names."""
+    parts = name.split(".")
+    for index in range(len(parts) - 1, 0, -1):
+        if parts[index] in known.MODULES_NOT_TO_PASS_ON:
+            return ".".join(parts[index:])
+    return name
+
+
+def danger(name: str, called: bool) -> str:
+    """What a dotted name does, in a word; "" for nothing known."""
+    if (
+        name in known.SAFE
+        or name.rpartition(".")[0] in known.SAFE
+        or (name in known.CALLED_ONLY and not called)
+    ):
+        return ""
+    if name in known.EXACT:
+        return known.EXACT[name]
+    if not name.endswith(")") and name.count("()") == name.count("get_ipython()") + name.count("Path()"):
+        for prefix, what in known.PREFIX:
+            if name.startswith(prefix):
+                return what
+    base, _, attribute = name.rpartition(".")
+    followed = base and not base.startswith(("?", "unbound.", "literal", "module.")) and base[-1] not in ")]"
+    return "" if followed else known.ATTRIBUTES.get(attribute, "") if base else ""
+
+
+def _excused(name: str, use: Use, unsafe_loader: bool) -> bool:
+    """Calls whose arguments make them harmless."""
+    keywords = dict(use.keywords)
+    if name in ("torch.load", "torch.serialization.load", "torch.hub.load_state_dict_from_url"):
+        return keywords.get("weights_only") is True
+    if name == "numpy.load":
+        return use.called and keywords.get("allow_pickle", False) is False and "**" not in keywords
+    if name in ("yaml.load", "yaml.load_all"):
+        return "Loader" in keywords and not unsafe_loader
+    return False
+
+
+def _unproved(name: str, use: Use, *, at_import: bool) -> tuple[str, bool] | None:
+    if name in known.MODULES_NOT_TO_PASS_ON and not use.called:
+        return f"hands the module {name} on as a value", False
+    if name in ("builtins.__import__", "importlib.import_module", "importlib.__import__"):
+        return _import_call(name, use)
+    top, _, rest = name.partition(".")
+    allowed = known.GUARDED.get(top)
+    first = re.split(r"[.(\[]", rest, maxsplit=1)[0]
+    if allowed is not None and rest and first not in allowed and first not in _HARMLESS_DUNDERS:
+        return "uses something that is not known to be harmless", False
+    if name.endswith(".?") and top not in ("?", "module", "literal", "unbound"):
+        return "looks something up by a computed name", False
+    if name == "builtins.compile" and use.called:
+        return "compiles code from text", False
+    if not at_import:
+        return None
+    if name.startswith(known.AT_IMPORT):
+        return "changes the process when it is imported", False
+    if name == "builtins.open" and use.called and known.WRITES.search(str(_mode(use))):
+        return "writes a file when it is imported", False
+    if name.startswith("unbound.") and use.called:
+        return "calls something that this file does not bind", False
+    return None
+
+
+_HARMLESS_DUNDERS = frozenset(("", "__name__", "__version__", "__file__", "__doc__", "__all__"))
+
+
+def _import_call(name: str, use: Use) -> tuple[str, bool] | None:
+    target = use.arguments[0] if use.arguments else None
+    if not use.called:
+        return "hands on the function that imports modules", False
+    if not isinstance(target, str):
+        computed = name != "importlib.import_module"
+        return (known.EVALUATES if computed else "imports a module with a computed name"), computed
+    return (
+        None
+        if target.startswith(".") or _known_module(target)
+        else (f"imports {target}, which is not known", False)
+    )
+
+
+def _mode(use: Use) -> object:
+    keywords = dict(use.keywords)
+    if "mode" in keywords:
+        return keywords["mode"] or "w"
+    return (use.arguments[1] or "w") if len(use.arguments) > 1 else "r"
+
+
+_COVERED = frozenset(
+    pattern.partition(".")[0] for pattern in (*known.EXACT, *(prefix for prefix, _ in known.PREFIX))
+)
+
+
+def _known_module(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top in known.PACKAGES or top in known.STDLIB or top in known.GUARDED or top in _COVERED
+
+
+def _imports(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
+    reach = _Reach(reading, setting)
+    told: set[str] = set()
+    for item in reading.imports:
+        use = Use(item.module, item.line, item.scope)
+        top = item.module.partition(".")[0]
+        if item.module.startswith("."):
+            if not _stands_beside(item.module, setting):
+                yield Effect(use, f"imports {item.module}, which is not here", False, reach.when(use))
+        elif not _known_module(item.module) and top not in setting.siblings and top not in told:
+            told.add(top)
+            yield Effect(use, f"imports {top}, which is not a known package", False, reach.when(use))
+
+
+def _stands_beside(module: str, setting: Setting) -> bool:
+    """Whether a relative import finds its file; the hub's loader knows no other."""
+    if setting.present is None:
+        return True
+    level = len(module) - len(module.lstrip("."))
+    rest = module.lstrip(".")
+    folder = setting.path.split("/")[:-1]
+    if level - 1 > len(folder):
+        return False
+    base = folder[: len(folder) - (level - 1)]
+    if not rest:
+        return True
+    target = "/".join((*base, *rest.split(".")))
+    return f"{target}.py" in setting.present or any(path.startswith(f"{target}/") for path in setting.present)
+
+
+@dataclass(slots=True)
+class _Reach:
+    """Which functions run when the module is imported, and which when a model is loaded through it."""
+
+    reading: PythonReading
+    setting: Setting
+    imported: set[str] = field(init=False)
+    entered: set[str] = field(init=False)
+    constructed: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        called: dict[str, set[str]] = {}
+        for use in self.reading.uses:
+            if use.called or use.name.startswith("module."):
+                called.setdefault(use.scope, set()).add(use.name)
+        functions = self.reading.functions
+        start = {f for f in functions if f == "__getattr__" or f.rpartition(".")[2] in _IMPLICIT}
+        at_import = {
+            name for use in self.reading.uses if not use.scope and use.called for name in (use.name,)
+        }
+        start |= _functions_named(at_import, functions, methods=False)
+        metaclasses = {name for _, bases in self.reading.bases for name in bases}
+        start |= {f for f in _functions_named(metaclasses, functions, methods=True) if ".__" in f}
+        self.imported = _closure(start, called, functions)
+        named = {f"module.{name}" for name in self.setting.entry}
+        entry = (
+            set(functions) if "*" in self.setting.entry else _functions_named(named, functions, methods=True)
+        )
+        self.entered = _closure(entry, called, functions)
+        self.constructed = _closure({f for f in entry if _CONSTRUCTS.search(f)}, called, functions)
+
+    def when(self, use: Use) -> str:
+        if self.setting.cell or use.scope == "__main__":
+            return "call"
+        if not use.scope or use.scope in self.imported:
+            return "import"
+        if use.scope in self.constructed:
+            return "construct"
+        return "load" if use.scope in self.entered else "call"
+
+
+def _functions_named(names: Set[str], functions: tuple[str, ...], *, methods: bool) -> set[str]:
+    """Functions and methods that calling these names runs; with `methods`, all methods of a class."""
+    found: set[str] = set()
+    for name in names:
+        if not name.startswith("module."):
+            continue
+        local = name.removeprefix("module.").partition("()")[0]
+        for function in functions:
+            own = function.rpartition(".")[2]
+            if function == local or (function.startswith(f"{local}.") and (methods or own.startswith("__"))):
+                found.add(function)
+    return found
+
+
+def _closure(start: set[str], called: Mapping[str, Set[str]], functions: tuple[str, ...]) -> set[str]:
+    """`start` and every function of this module that they call by name, as a method or otherwise."""
+    by_last: dict[str, list[str]] = {}
+    for function in functions:
+        by_last.setdefault(function.rpartition(".")[2], []).append(function)
+    reached: set[str] = set()
+    todo = list(start)
+    while todo:
+        function = todo.pop()
+        if function in reached:
+            continue
+        reached.add(function)
+        todo += [inner for inner in functions if inner.startswith(f"{function}.") and inner not in reached]
+        for name in called.get(function, ()):
+            todo += by_last.get(name.rpartition(".")[2], ()) if name.startswith(("?", "module.")) else ()
+    return reached
+
+
+def inner_setting(place: Place) -> Setting | None:
+    """The setting of a module inside another file (an archive's member, a notebook's cell); None for a file itself."""
+    if not place.parts:
+        return None
+    cell = place.parts[-1].startswith("cell ")
+    return Setting(cell=cell, loaded=not cell, path=place.parts[-1])
+
+
+def python_files(folder: Folder) -> Iterator[tuple[str, PythonReading, Setting]]:
+    """Every Python file of an artifact with its setting."""
+    files = {
+        path: reading
+        for path, readings in folder.readings.items()
+        for reading in readings
+        if isinstance(reading, PythonReading)
+    }
+    entry = entry_points(folder)
+    present = frozenset(member.path for member in folder.artifact.members)
+    siblings = frozenset(part.removesuffix(".py") for path in files for part in path.split("/"))
+    loaded = _loaded(files, entry, single=len(folder.artifact.members) == 1)
+    for path, reading in files.items():
+        names = frozenset("*") if ALL_ENTRY.search(path) else entry.get(path, frozenset())
+        yield (
+            path,
+            reading,
+            Setting(entry=names, siblings=siblings, present=present, path=path, loaded=path in loaded),
+        )
+
+
+def _loaded(files: Mapping[str, PythonReading], entry: Mapping[str, Set[str]], *, single: bool) -> set[str]:
+    """Files that are imported when the model is: named by a config or by custom, and what those import."""
+    loaded: set[str] = set()
+    todo = [path for path in files if single or path in entry or CONVENTIONAL.search(path)]
+    while todo:
+        path = todo.pop()
+        if path in loaded:
+            continue
+        loaded.add(path)
+        base = path.rpartition("/")[0]
+        for item in files[path].imports:
+            for part in (*item.module.split("."), item.name):
+                todo += [
+                    p
+                    for p in (f"{base}/{part}.py".lstrip("/"), f"{part}.py")
+                    if p in files and p not in loaded
+                ]
+    return loaded
+
+
+def entry_points(folder: Folder) -> dict[str, set[str]]:
+    """Path of a Python file → classes that some config of the artifact names in it."""
+    found: dict[str, set[str]] = {}
+    for path, readings in folder.readings.items():
+        base = path.rpartition("/")[0]
+        for reading in readings:
+            for module, name in named_classes(getattr(reading, "value", None)):
+                target = f"{base}/{module.replace('.', '/')}.py".lstrip("/")
+                found.setdefault(target, set()).add(name)
+    return found
+
+
+def named_classes(value: Any) -> Iterator[tuple[str, str]]:
+    """(module, class) pairs that `auto_map` and `custom_pipelines` of a config name, without other repositories."""
+    if not isinstance(value, dict):
+        return
+    maps = [value.get("auto_map")]
+    custom = value.get("custom_pipelines")
+    if isinstance(custom, dict):
+        maps += [{"impl": one.get("impl")} for one in custom.values() if isinstance(one, dict)]
+    for mapping in maps:
+        references = list(mapping.values()) if isinstance(mapping, dict) else [mapping]
+        for reference in references:
+            for text in reference if isinstance(reference, list) else [reference]:
+                if isinstance(text, str) and "--" not in text and "." in text:
+                    module, _, name = text.rpartition(".")
+                    yield module, name
