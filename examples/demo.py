@@ -45,14 +45,15 @@ def main(wheels: Path, folder: Path) -> None:
     with tampered() as model:
         (model / "model.sig").unlink()
         run(f"weighbridge check {model} --key publisher.pub", REFUSED)
-        say("   Without any key to compare with, it is safe to load, but nobody knows whose it is.")
-        run(f"weighbridge check {model}", UNDECIDED)
+
+    say("   And with the signature, but nobody named to trust? Then nobody can say whose it is.")
+    run("weighbridge check minilm", UNDECIDED)
 
     say("4. Somebody else signs the changed model with a key of their own.")
     with tampered() as model:
         flip_one_bit(model / "model.safetensors")
         run("weighbridge key new stranger", 0)
-        run(f"weighbridge sign {model} --key stranger.key --overwrite", 0)
+        run(f"weighbridge sign {model} --key stranger.key", 0)
         run(f"weighbridge check {model} --key publisher.pub", REFUSED)
 
     say(f"The report of the second tampering lies in {folder}/report.html")

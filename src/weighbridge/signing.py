@@ -98,7 +98,7 @@ def _open(wish: Wish, root: Path, signature_files: Sequence[Path]) -> Artifact:
     links = Links.FOLLOW if wish.allow_symlinks else Links.REFUSE
     artifact = open_artifact(wish.path, links=links, exclude=exclude)
     for obstacle in artifact.obstacles:
-        if not oms.is_ignored(obstacle.path, wish.ignore_paths):
+        if not oms.left_out(obstacle.path, wish.ignore_paths):
             hints = ["--allow-symlinks signs what links point to"] if obstacle.code.startswith("link") else []
             hints.append(f"--ignore {visible(obstacle.path)}")
             raise UsageError("cannot-sign", f'"{visible(obstacle.path)}": {obstacle.message}', *hints)

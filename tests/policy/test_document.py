@@ -41,8 +41,7 @@ def refusal(text: str) -> UsageError:
         ("policy = 3", "bad-value", '"policy" in "weighbridge.toml" must be a table, not 3', ()),
         ("[policy]\nunknown = {sined = 'admit'}", "bad-value", None, ()),
         ("[[scan.suppress]]\nrule = 'a'\npath = '*'\nreason = 'x'", "bad-value",
-         '"scan.suppress" in "weighbridge.toml" must be a table with "until", not '
-         "{'rule': 'a', 'path': '*', 'reason': 'x'}", ()),
+         None, ()),
         ("[[scan.suppress]]\nrule = 'a'\npath = '*'\nreason = ''\nuntil = 2027-01-01", "bad-value",
          '"scan.suppress.reason" in "weighbridge.toml" must be a text that is not empty, not \'\'', ()),
         ("[[policy.rule]]\nname = 'a'\nmessage = 'm'", "bad-value", None, ()),
@@ -136,7 +135,9 @@ def test_the_shipped_schema_is_the_published_one() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_document_or_a_usage_error(data: bytes) -> None:
+    code = None
     try:
         read_document(data, "x")
     except UsageError as error:
-        assert error.code in {"bad-toml", "unknown-key", "bad-value"}
+        code = error.code
+    assert code in {None, "bad-toml", "unknown-key", "bad-value"}

@@ -4,7 +4,7 @@ import re
 from inspect import cleandoc
 
 import pytest
-from samples import SAMPLES, Sample, samples, scan
+from tests.scan.samples import SAMPLES, Sample, samples, scan
 
 from weighbridge.core.evidence import worst
 from weighbridge.core.text import visible

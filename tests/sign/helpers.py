@@ -49,7 +49,11 @@ def safetensors(tensors: dict[str, tuple[str, Sequence[int], bytes]]) -> bytes:
     """A safetensors file."""
     header, body = {}, b""
     for name, (dtype, shape, data) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [len(body), len(body) + len(data)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(shape),
+            "data_offsets": [len(body), len(body) + len(data)],
+        }
         body += data
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
@@ -76,7 +80,9 @@ def read_tensors(path: str, data: bytes) -> list[TensorEntry]:
         return []
     body = data[8 + length :]
     return [
-        TensorEntry(name, one["dtype"], tuple(one["shape"]), blake3(body[slice(*one["data_offsets"])]).digest(), path)
+        TensorEntry(
+            name, one["dtype"], tuple(one["shape"]), blake3(body[slice(*one["data_offsets"])]).digest(), path
+        )
         for name, one in header.items()
     ]
 
@@ -122,8 +128,7 @@ def _walk(root: Path, folder: Path, seen: frozenset[str]) -> Iterable[tuple[str,
     here = os.path.realpath(folder)
     if here in seen:
         return
-    for name in os.listdir(folder):
-        file = folder / name
+    for file in folder.iterdir():
         if file.is_dir():
             yield from _walk(root, file, seen | {here})
         elif file.is_file():
@@ -133,12 +138,12 @@ def _walk(root: Path, folder: Path, seen: frozenset[str]) -> Iterable[tuple[str,
 def _link(root: Path, path: str) -> str | None:
     """The target of the first link on the way from the root to the path."""
     if root.is_file():
-        return os.readlink(root) if root.is_symlink() else None
+        return str(root.readlink()) if root.is_symlink() else None
     step = root
     for part in path.split("/"):
         step = step / part
         if step.is_symlink():
-            return os.readlink(step)
+            return str(step.readlink())
     return None
 
 
@@ -195,7 +200,9 @@ def with_root(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def judge(data: bytes, manifest: Manifest, anchors: Any = None, name: str = "model.sig", **how: Any) -> SignatureResult:
+def judge(
+    data: bytes, manifest: Manifest, anchors: Any = None, name: str = "model.sig", **how: Any
+) -> SignatureResult:
     """Verify the one bundle in `data` as of `NOW`, against the default key."""
     (one,) = bundle.read_bundles(data, name)
     authorities = how.pop("authorities", ())

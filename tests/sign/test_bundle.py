@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.sign.helpers import VECTORS, private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sign.helpers import VECTORS, private_key
 
 from weighbridge.sign import bundle, dsse, keys
 from weighbridge.sign.bundle import Method
@@ -122,10 +122,16 @@ def test_nulls_count_as_absent() -> None:
         (material(publicKey=None, certificate={"rawBytes": "AAAA"}), "no-log-entry"),
         (material(publicKey=None, certificate={}, tlogEntries=[{}]), "bad-bundle"),
         (material(publicKey=None, x509CertificateChain={"certificates": []}), "bad-bundle"),
-        (material(publicKey=None, x509CertificateChain={"certificates": CHAIN["certificates"] * 17}), "bad-bundle"),
+        (
+            material(publicKey=None, x509CertificateChain={"certificates": CHAIN["certificates"] * 17}),
+            "bad-bundle",
+        ),
         (material(publicKey=None, x509CertificateChain={"certificates": [{"rawBytes": "-"}]}), "bad-base64"),
         (material(timestampVerificationData={"rfc3161Timestamps": [{}]}), "bad-bundle"),
-        (material(timestampVerificationData={"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}] * 17}), "bad-bundle"),
+        (
+            material(timestampVerificationData={"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}] * 17}),
+            "bad-bundle",
+        ),
     ],
 )
 def test_a_wrong_bundle_is_returned_with_its_code(value: Any, code: str) -> None:
@@ -159,7 +165,10 @@ def test_several_signers_write_siblings_the_widely_known_first() -> None:
     both = sign_all(b"{}", signers)
     assert both.siblings is not None
     siblings = bundle.read_bundles(both.siblings, "model.sig.jsonl")
-    hints = [keys.hint(keys.load_private(private_key(kind)).public_key()) for kind in ("ecdsa-p256", "ml-dsa-65", "ed25519")]
+    hints = [
+        keys.hint(keys.load_private(private_key(kind)).public_key())
+        for kind in ("ecdsa-p256", "ml-dsa-65", "ed25519")
+    ]
     assert [one.hint for one in siblings] == hints
     (primary,) = bundle.read_bundles(both.primary, "model.sig")
     assert bundle.distinct([primary, *siblings]) == (primary, *siblings[1:])
@@ -170,7 +179,9 @@ def test_one_signer_writes_one_file() -> None:
 
 
 def test_timestamps_are_written_and_read() -> None:
-    data = sign_statement(b"{}", PemSigner(private_key()), timestamp=lambda signature: b"token" + signature[:1])
+    data = sign_statement(
+        b"{}", PemSigner(private_key()), timestamp=lambda signature: b"token" + signature[:1]
+    )
     one = read(data)
     assert one.timestamps == (b"token" + one.envelope.signature[:1],)
 

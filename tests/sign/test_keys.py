@@ -1,6 +1,7 @@
 """Keys: five algorithms, passwords, names, and what is refused."""
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -12,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from tests.sign.helpers import private_key, public_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sign.helpers import private_key, public_key
 
 from weighbridge.core.errors import TrustError, WeighbridgeError
 from weighbridge.sign import keys
@@ -58,10 +59,14 @@ def test_encrypted_keys_need_their_password(algorithm: str, password: str | byte
     key = keys.load_private(private_key(algorithm))
     pem = keys.private_pem(key, "hunter2")
     assert b"ENCRYPTED" in pem
-    assert keys.fingerprint(keys.load_private(pem, password).public_key()) == keys.fingerprint(key.public_key())
+    assert keys.fingerprint(keys.load_private(pem, password).public_key()) == keys.fingerprint(
+        key.public_key()
+    )
 
 
-@pytest.mark.parametrize(("password", "code"), [(None, "missing"), ("", "missing"), ("wrong", "wrong"), (b"\xff", "wrong")])
+@pytest.mark.parametrize(
+    ("password", "code"), [(None, "missing"), ("", "missing"), ("wrong", "wrong"), (b"\xff", "wrong")]
+)
 def test_a_wrong_password_says_so(password: str | bytes | None, code: str) -> None:
     pem = keys.private_pem(keys.load_private(private_key()), "right")
     with pytest.raises(TrustError) as caught:
@@ -119,11 +124,20 @@ def test_the_wrong_half_or_a_certificate_is_refused() -> None:
 @given(data=st.binary(max_size=300), cut=st.integers(0, 300))
 def test_junk_is_refused_and_never_crashes(data: bytes, cut: int) -> None:
     for pem in (data, private_key()[:cut] + data, public_key(private_key())[:cut] + data):
-        for load in (keys.load_private, keys.load_public):
-            try:
-                load(pem)
-            except WeighbridgeError as error:
-                assert error.code in ("key-unreadable", "key-unsupported", "key-password-missing")
+        assert {_code(keys.load_private, pem), _code(keys.load_public, pem)} <= {
+            "",
+            "key-unreadable",
+            "key-unsupported",
+            "key-password-missing",
+        }
+
+
+def _code(load: Callable[[bytes], object], pem: bytes) -> str:
+    try:
+        load(pem)
+    except WeighbridgeError as error:
+        return error.code
+    return ""
 
 
 def test_a_huge_file_is_no_key() -> None:

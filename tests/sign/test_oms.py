@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.sign.helpers import FILES, VECTORS, measured, weights, with_root, write_model
+
 from weighbridge.core.errors import InputError, LimitError, UsageError
 from weighbridge.core.manifest import Difference, Entry, Manifest, TensorEntry
 from weighbridge.sign import bundle, legacy, oms
@@ -50,7 +50,8 @@ def statement(*names: str, **serialization: Any) -> dict[str, Any]:
             "subject": [{"name": "model", "digest": {}}],
             "predicateType": oms.PREDICATE_TYPE,
             "predicate": {
-                "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False} | serialization,
+                "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
+                | serialization,
                 "resources": [{"name": name, "algorithm": "sha256", "digest": digest} for name in names],
             },
         }
@@ -61,7 +62,9 @@ def statement(*names: str, **serialization: Any) -> dict[str, Any]:
 
 
 def test_names_stand_in_code_point_order_and_the_root_follows() -> None:
-    value = written({"d/x": b"1", "d-x": b"2", "d.b": b"3", "é": b"4", "Z": b"5", "\U0001f600": b"6", "\uffff": b"7"})
+    value = written(
+        {"d/x": b"1", "d-x": b"2", "d.b": b"3", "é": b"4", "Z": b"5", "\U0001f600": b"6", "\uffff": b"7"}
+    )
     names = [one["name"] for one in value["predicate"]["resources"]]
     assert names == ["Z", "d-x", "d.b", "d/x", "é", "\uffff", "\U0001f600"]
     joined = b"".join(bytes.fromhex(one["digest"]) for one in value["predicate"]["resources"])
@@ -82,7 +85,11 @@ def test_everything_the_specification_asks_for_and_nothing_else() -> None:
     }
     assert set(value["subject"][0]) == {"name", "digest", "annotations"}
     first = value["predicate"]["resources"][0]
-    assert first == {"name": "README.md", "algorithm": "sha256", "digest": hashlib.sha256(FILES["README.md"]).hexdigest()}
+    assert first == {
+        "name": "README.md",
+        "algorithm": "sha256",
+        "digest": hashlib.sha256(FILES["README.md"]).hexdigest(),
+    }
 
 
 SCHEMA: dict[str, Any] = {
@@ -144,7 +151,13 @@ SCHEMA: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     "how",
-    [{}, {"hash_type": "blake3"}, {"allow_symlinks": True}, {"shard_size": MIB}, {"shard_size": MIB, "hash_type": "blake3"}],
+    [
+        {},
+        {"hash_type": "blake3"},
+        {"allow_symlinks": True},
+        {"shard_size": MIB},
+        {"shard_size": MIB, "hash_type": "blake3"},
+    ],
 )
 def test_what_we_write_fits_the_schema_and_reads_back(tmp_path: Path, how: dict[str, Any]) -> None:
     write_model(tmp_path, FILES | {"big.bin": bytes(2 * MIB + 5)})
@@ -161,7 +174,9 @@ def test_shards_are_named_as_the_specification_shows(tmp_path: Path) -> None:
     write_model(tmp_path, {"a:b.bin": bytes(2 * MIB + 1), "none": b"", "small": b"s"})
     payload = oms.statement(measured(tmp_path, shards=[("sha256", MIB)]), name="m", shard_size=MIB)
     names = [one["name"] for one in json.loads(payload)["predicate"]["resources"]]
-    assert names == sorted(["a:b.bin:0:1048576", "a:b.bin:1048576:2097152", "a:b.bin:2097152:2097153", "small:0:1"])
+    assert names == sorted(
+        ["a:b.bin:0:1048576", "a:b.bin:1048576:2097152", "a:b.bin:2097152:2097153", "small:0:1"]
+    )
     assert type(json.loads(payload)["predicate"]["serialization"]["shard_size"]) is int
     assert parse(payload).empty == ("none",)
 
@@ -173,7 +188,9 @@ def test_a_one_file_model_has_its_own_name_and_ignores_nothing() -> None:
 
 
 def test_git_at_the_root_is_left_out_and_below_it_is_not() -> None:
-    files = dict.fromkeys([".git/config", ".gitattributes", ".github/x", ".gitignore", "sub/.gitignore", "sub/.git/x", "a"], b"")
+    files = dict.fromkeys(
+        [".git/config", ".gitattributes", ".github/x", ".gitignore", "sub/.gitignore", "sub/.git/x", "a"], b""
+    )
     names = [one["name"] for one in written(files)["predicate"]["resources"]]
     assert names == ["a", "sub/.git/x", "sub/.gitignore"]
 
@@ -209,7 +226,9 @@ def test_too_many_tensors_are_left_out_and_it_is_said() -> None:
 
 def test_a_file_with_a_tensor_twice_gets_no_record() -> None:
     tensors = (TensorEntry("t", "F32", (1,), bytes(32), "a"), TensorEntry("t", "F32", (1,), bytes(32), "a"))
-    assert parse(oms.statement(manifest_of({"a": b""}, tensors=tensors), name="m")).tensor_paths == frozenset()
+    assert (
+        parse(oms.statement(manifest_of({"a": b""}, tensors=tensors), name="m")).tensor_paths == frozenset()
+    )
 
 
 @pytest.mark.parametrize(
@@ -262,9 +281,7 @@ def test_every_order_of_names_is_read(names: tuple[str, ...]) -> None:
     assert [one.path for one in parse(statement(*names)).resources] == list(names)
 
 
-@pytest.mark.parametrize(
-    ("name", "version"), [("v1.0", "1.0"), ("v1.1", "1.1"), ("v1.27", "1.27")]
-)
+@pytest.mark.parametrize(("name", "version"), [("v1.0", "1.0"), ("v1.1", "1.1"), ("v1.27", "1.27")])
 def test_minor_versions_are_read(name: str, version: str) -> None:
     value = statement("a") | {"predicateType": f"https://model_signing/signature/{name}"}
     value["predicate"]["new"] = {"optional": True}
@@ -335,7 +352,11 @@ def _shards(*names: str, size: Any = MIB) -> dict[str, Any]:
 
 
 def _legacy(**changes: Any) -> dict[str, Any]:
-    file = {"name": "a", "digest": {"sha256": "00" * 32}, "annotations": {"actual_hash_algorithm": "file-sha256"}}
+    file = {
+        "name": "a",
+        "digest": {"sha256": "00" * 32},
+        "annotations": {"actual_hash_algorithm": "file-sha256"},
+    }
     return {"_type": oms.STATEMENT_TYPE, "predicateType": legacy.PREDICATE, "subject": [file | changes]}
 
 
@@ -470,15 +491,19 @@ def test_any_value_anywhere_is_read_or_refused(path: tuple[Any, ...], put: Any, 
     for step in steps[:-1]:
         place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
     place[steps[-1]] = put
+    assert _read_or_code(value["root"])
+
+
+def _read_or_code(value: Any) -> Any:
     try:
-        assert parse(value["root"]).resources
+        return parse(value).resources
     except (InputError, LimitError) as error:
-        assert error.code
+        return error.code
 
 
-NAMES = st.text(st.characters(exclude_characters="/\x00", exclude_categories=("Cs",)), min_size=1, max_size=6).filter(
-    lambda name: name not in (".", "..")
-)
+NAMES = st.text(
+    st.characters(exclude_characters="/\x00", exclude_categories=("Cs",)), min_size=1, max_size=6
+).filter(lambda name: name not in (".", ".."))
 
 
 @settings(max_examples=100, deadline=None)
@@ -490,11 +515,9 @@ NAMES = st.text(st.characters(exclude_characters="/\x00", exclude_categories=("C
 def test_any_names_round_trip(files: dict[str, bytes]) -> None:
     """A model compared with its own statement differs in nothing, whatever its files are called."""
     manifest = manifest_of(files)
-    try:
-        read = parse(oms.statement(manifest, name="m"))
-    except UsageError as error:
-        assert error.code == "empty-model"
-        return
+    if all(oms.default_ignores.count(path.partition("/")[0]) for path in files):
+        return  # nothing is left to sign: `empty-model`, tested above
+    read = parse(oms.statement(manifest, name="m"))
     assert oms.compare(read, manifest) == Difference()
     assert read.paths.union(oms.uncovered(read, manifest)) == set(files)
 
@@ -545,13 +568,17 @@ def test_a_nameless_model_is_compared_with_the_one_file_there_is() -> None:
     read = parse(statement("."))
     assert oms.compare(read, manifest_of({"model.gguf": b""})).empty
     assert oms.compare(read, manifest_of({"model.gguf": b"x"})).changed == ("model.gguf",)
-    assert oms.compare(read, manifest_of({"a": b"", "b": b""})) == Difference(added=("a", "b"), removed=(".",))
+    assert oms.compare(read, manifest_of({"a": b"", "b": b""})) == Difference(
+        added=("a", "b"), removed=(".",)
+    )
     assert oms.compare(read, manifest_of({"d/a": b""})) == Difference(added=("d/a",), removed=(".",))
     assert oms.compare(read, Manifest(entries=())) == Difference(removed=(".",))
 
 
 def test_a_one_file_model_under_another_name_differs() -> None:
-    assert compared({"a.gguf": b"1"}, {"b.gguf": b"1"}, single=True) == Difference(added=("b.gguf",), removed=("a.gguf",))
+    assert compared({"a.gguf": b"1"}, {"b.gguf": b"1"}, single=True) == Difference(
+        added=("b.gguf",), removed=("a.gguf",)
+    )
 
 
 def test_a_missing_measurement_is_not_a_match() -> None:
@@ -596,7 +623,9 @@ def test_empty_files_of_our_sharded_models_are_watched(tmp_path: Path) -> None:
     """Spec v1.0 lists no empty files with shards, so other tools see none of these three."""
     before = sharded(tmp_path / "0", {"w": b"1", "e": b""})
     read = parse(oms.statement(before, name="m", shard_size=MIB))
-    assert oms.compare(read, sharded(tmp_path / "1", {"w": b"1", "e": b"", "__init__.py": b""})).added == ("__init__.py",)
+    assert oms.compare(read, sharded(tmp_path / "1", {"w": b"1", "e": b"", "__init__.py": b""})).added == (
+        "__init__.py",
+    )
     assert oms.compare(read, sharded(tmp_path / "2", {"w": b"1"})).removed == ("e",)
     assert oms.compare(read, sharded(tmp_path / "3", {"w": b"1", "e": b"x"})).changed == ("e",)
 
@@ -621,12 +650,20 @@ def test_blake2b_is_compared_when_measured(tmp_path: Path) -> None:
 
 
 def test_tensors_that_differ_are_named_across_files(tmp_path: Path) -> None:
-    before = measured(write_model(tmp_path / "0", {"a.safetensors": weights(2), "b.safetensors": weights(1, fill=2)}))
+    before = measured(
+        write_model(tmp_path / "0", {"a.safetensors": weights(2), "b.safetensors": weights(1, fill=2)})
+    )
     read = parse(oms.statement(before, name="m"))
-    after = measured(write_model(tmp_path / "1", {"a.safetensors": weights(3, fill=1), "b.safetensors": weights(1, fill=2)}))
+    after = measured(
+        write_model(
+            tmp_path / "1", {"a.safetensors": weights(3, fill=1), "b.safetensors": weights(1, fill=2)}
+        )
+    )
     difference = oms.compare(read, after)
     assert difference.changed == ("a.safetensors",)
-    assert difference.tensors_added == tuple(f"model.layers.2.{part}.weight" for part in ("attn.q", "mlp.down", "mlp.up"))
+    assert difference.tensors_added == tuple(
+        f"model.layers.2.{part}.weight" for part in ("attn.q", "mlp.down", "mlp.up")
+    )
     assert difference.tensors_changed == difference.tensors_removed == ()
 
 

@@ -109,6 +109,7 @@ def configure_command(name: str, parser: argparse.ArgumentParser) -> None:
     module = import_module(f"weighbridge.cli.{name}")
     module.configure(parser)
     parser.epilog = "examples:\n" + "".join(f"  {line}\n" for line in module.EXAMPLES) + f"\n{EXIT_CODES}"
+    parser.set_defaults(command=name)
     if hasattr(module, "run"):
         parser.set_defaults(run=module.run)
 

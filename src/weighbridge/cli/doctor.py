@@ -87,13 +87,14 @@ def _extra(name: str) -> Row:
 
 def _policy(chosen: str | None) -> Row:
     from weighbridge.core.errors import WeighbridgeError
-    from weighbridge.policy import find_policy, load_config
+    from weighbridge.policy import find_policy, load_policy, load_preset
 
     try:
-        config = load_config(chosen or find_policy(Path.cwd()))
+        found = chosen or find_policy(Path.cwd())
+        policy = load_policy(found) if found else load_preset()
     except WeighbridgeError as error:
         return ("policy", "fail", error.message, next(iter(error.hints), ""))
-    return ("policy", "pass", f"{config.policy.name} ({' over '.join(reversed(config.sources))})", "")
+    return ("policy", "pass", f"{policy.name} ({' over '.join(reversed(policy.sources))})", "")
 
 
 def _keyring(chosen: str | None) -> Row:

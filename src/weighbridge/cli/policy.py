@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from weighbridge.cli.options import Parser
 
 if TYPE_CHECKING:
-    from weighbridge.policy import Config
+    from weighbridge.policy import Policy
 
 MAX_CASES = 1024**2
 
@@ -48,36 +48,35 @@ def run_check(options: argparse.Namespace) -> int:
     from weighbridge.core.wire import write_json
     from weighbridge.policy.cel import check_rules
 
-    config = _config(options.file)
-    problems = check_rules(config.policy)
+    policy = _policy(options.file)
+    problems = check_rules(policy)
     if problems:
         raise UsageError("bad-rule", problems[0], *problems[1:3])
     if options.format == "json":
         body = {
-            "name": config.policy.name,
-            "digest": config.policy.digest,
-            "questions": list(config.policy.questions),
+            "name": policy.name,
+            "digest": policy.digest,
+            "questions": list(policy.questions),
         }
         print(write_json(body, indent=2).decode())
     else:
-        print(f"ok  policy {config.policy.name}  {config.policy.digest}")
-        print(f"    asks {', '.join(config.policy.questions)}")
+        print(f"ok  policy {policy.name}  {policy.digest}")
+        print(f"    asks {', '.join(policy.questions)}")
     return 0
 
 
 def run_explain(options: argparse.Namespace) -> int:
     """Print the effective policy, line by line."""
     from weighbridge.core.wire import write_json
-    from weighbridge.policy import explain
 
-    config = _config(options.file)
-    lines = explain(config)
+    policy = _policy(options.file)
+    lines = policy.lines
     if options.format == "json":
         rows = [{"table": x.table, "key": x.key, "value": x.value, "source": x.source} for x in lines]
-        body = {"name": config.policy.name, "digest": config.policy.digest, "lines": rows}
+        body = {"name": policy.name, "digest": policy.digest, "lines": rows}
         print(write_json(body, indent=2).decode())
         return 0
-    print(f"policy {config.policy.name}  {config.policy.digest}\n")
+    print(f"policy {policy.name}  {policy.digest}\n")
     width = max((len(f"{line.key} = {line.value}") for line in lines), default=0)
     table = ""
     for line in lines:
@@ -88,12 +87,13 @@ def run_explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _config(file: str | None) -> "Config":
+def _policy(file: str | None) -> "Policy":
     from pathlib import Path
 
-    from weighbridge.policy import find_policy, load_config
+    from weighbridge.policy import find_policy, load_policy, load_preset
 
-    return load_config(file or find_policy(Path.cwd()))
+    found = file or find_policy(Path.cwd())
+    return load_policy(found) if found else load_preset()
 
 
 def run_test(options: argparse.Namespace) -> int:
@@ -109,7 +109,7 @@ def run_test(options: argparse.Namespace) -> int:
     data = read_beside(Path(options.cases), MAX_CASES)
     if data is None:
         raise UsageError("no-such-path", f'there are no cases at "{options.cases}"')
-    results = run_cases(_config(options.file).policy, read_cases(data, options.cases), datetime.now(UTC))
+    results = run_cases(_policy(options.file), read_cases(data, options.cases), datetime.now(UTC))
     if options.format == "json":
         rows = [
             {

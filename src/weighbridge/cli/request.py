@@ -1,7 +1,6 @@
 """From options to a weighing: whom to trust, by which policy, within which limits."""
 
 import argparse
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from weighbridge.cli.measuring import progress_line
 from weighbridge.cli.output import emit
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
-from weighbridge.policy import Config, Policy, find_policy, load_config
+from weighbridge.policy import Policy, find_policy, load_policy, load_preset
 from weighbridge.store import Links
 from weighbridge.trust.keyring import Keyring
 
@@ -31,29 +30,27 @@ def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
 def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
     """The request of `check`, `verify` and `scan`."""
     paths = tuple(options.model) if isinstance(options.model, list) else (options.model,)
-    config = configuration(options.policy, paths[0])
+    policy = chosen_policy(options.policy, paths[0])
     signatures = Ask.SIGNATURES in ask
     return Request(
         paths=paths,
         command=options.command,
         ask=ask,
-        policy=_narrowed(config.policy, options) if signatures else config.policy,
-        keyring=chosen_keyring(options, config) if signatures else Keyring(),
+        policy=_narrowed(policy, options) if signatures else policy,
+        keyring=chosen_keyring(options, policy, paths[0]) if signatures else Keyring(),
         now=datetime.now(UTC),
         signatures=tuple(options.signature or ()) if signatures else (),
         ignore_unsigned=signatures and options.ignore_unsigned,
         links=Links(options.links),
-        limits=chosen_limits(options, config.settings.limits),
-        jobs=options.jobs or config.settings.jobs,
+        limits=chosen_limits(options, policy.settings.limits),
+        jobs=options.jobs or policy.settings.jobs,
     )
 
 
-def configuration(chosen: str | None, model: str) -> Config:
+def chosen_policy(chosen: str | None, model: str) -> Policy:
     """`--policy`, else the nearest `weighbridge.toml` outside the model, else the default preset."""
-    if not Path(model).exists() and not Path(model).is_symlink():
-        return load_config(None)
     found = chosen or find_policy(Path.cwd(), model=model)
-    return load_config(found, model=model)
+    return load_policy(found, model=model) if found else load_preset()
 
 
 def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
@@ -69,7 +66,7 @@ def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
     return policy
 
 
-def chosen_keyring(options: argparse.Namespace, config: Config) -> Keyring:
+def chosen_keyring(options: argparse.Namespace, policy: Policy, model: str) -> Keyring:
     """The keys and roots of the command line when there are any, else the keyring directory."""
     from weighbridge.cli.keys import keyring_of_options, trust_dir
     from weighbridge.trust.keyring import load_keyring
@@ -77,12 +74,12 @@ def chosen_keyring(options: argparse.Namespace, config: Config) -> Keyring:
     given = keyring_of_options(options)
     if given is not None and not options.trust:
         return given
-    folder = trust_dir(options.trust, config.settings.trust_dir)
+    folder = trust_dir(options.trust, policy.settings.trust_dir)
     if not folder.is_dir():
         if options.trust:
             raise UsageError("no-such-path", f'there is no keyring at "{folder}"', "weighbridge trust init")
         return given or Keyring()
-    loaded = load_keyring(folder)
+    loaded = load_keyring(folder, model=model)
     if given is None:
         return loaded
     return replace(
@@ -101,8 +98,3 @@ def chosen_limits(options: argparse.Namespace, limits: Limits) -> Limits:
         "seconds": options.timeout,
     }
     return replace(limits, **{name: value for name, value in given.items() if value is not None})
-
-
-def from_environment(name: str) -> str | None:
-    """A secret that must not stand on a command line."""
-    return os.environ.get(f"WEIGHBRIDGE_{name}")

@@ -29,6 +29,7 @@ FORMATS: dict[str, str] = {
     "notebook": "weighbridge.formats.notebook",
     "template": "weighbridge.formats.template",
     "text": "weighbridge.formats.text",
+    "sentencepiece": "weighbridge.formats.sentencepiece",
     "image": "weighbridge.formats.image",
     "executable": "weighbridge.formats.executable",
     "lfs-pointer": "weighbridge.formats.lfs",

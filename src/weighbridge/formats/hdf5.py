@@ -173,8 +173,12 @@ def _note_end(work: _Work, stop: int) -> None:
         work.gap("truncated", "the file ends before the end that its superblock declares")
     elif stop < work.source.size and work.source.read(stop, 65536).strip(b"\0"):
         length = work.source.size - stop
-        work.notes.add("hdf5-data-after", f"{length} bytes behind the end that the superblock declares", offset=stop)
-        work.parts.append(Part(name=f"bytes {stop} to {work.source.size}", source=Slice(work.source, stop, length)))
+        work.notes.add(
+            "hdf5-data-after", f"{length} bytes behind the end that the superblock declares", offset=stop
+        )
+        work.parts.append(
+            Part(name=f"bytes {stop} to {work.source.size}", source=Slice(work.source, stop, length))
+        )
 
 
 def _note_outside(work: _Work, start: int) -> None:
@@ -295,7 +299,9 @@ def _link(work: _Work, path: str, body: bytes) -> list[tuple[str, int]]:
     value = cursor.take(cursor.number(2))
     if kind == 64:
         target = value[1:].split(b"\0")[0].decode("utf-8", "surrogateescape")
-        work.notes.add("hdf5-external-link", f'"{visible(here)}" leads to the file "{visible(target)}"', part=here)
+        work.notes.add(
+            "hdf5-external-link", f'"{visible(here)}" leads to the file "{visible(target)}"', part=here
+        )
     elif kind != 1:
         work.gap("codec-unknown", f"link of the user-defined type {kind}", part=here)
     return []
@@ -455,7 +461,9 @@ class _FractalHeap:
         self._length_bytes = min((largest.bit_length() + 6) // 8, _width(most)) or 1
         self._blocks = sorted(self._find(root, rows, width, start, largest))
 
-    def _find(self, root: int, rows: int, width: int, start: int, largest: int) -> Iterator[tuple[int, int, int]]:
+    def _find(
+        self, root: int, rows: int, width: int, start: int, largest: int
+    ) -> Iterator[tuple[int, int, int]]:
         """(offset in the heap, size, address) of every direct block; indirect blocks double their sizes row by row."""
         work, todo = self._work, [(root, rows, 0)]
         direct_rows = (largest // start).bit_length() + 1
@@ -542,7 +550,9 @@ def _attribute_value(work: _Work, path: str, name: str, kind: bytes, space: byte
         return
     for value in values:
         if starts_like_pickle(value[:4096], len(value)) and not looks_like_text(value[:4096]):
-            work.parts.append(Part(name=f"{path or '/'}@{visible(name)}", source=MemorySource(value), kind="pickle"))
+            work.parts.append(
+                Part(name=f"{path or '/'}@{visible(name)}", source=MemorySource(value), kind="pickle")
+            )
     if len(values) == 1 and not any(_shape(work, space) or ()):
         if name in JSON_ATTRIBUTES:
             work.parts.append(Part(name=name, source=MemorySource(values[0]), kind="json"))
@@ -610,7 +620,9 @@ def _external_files(work: _Work, path: str, body: bytes) -> None:
     for _ in range(min(used, 1000)):
         target = _heap_text(names, cursor.length())
         cursor.length(), cursor.length()
-        work.notes.add("hdf5-external-data", f'"{visible(path)}" takes its data from "{visible(target)}"', part=path)
+        work.notes.add(
+            "hdf5-external-data", f'"{visible(path)}" takes its data from "{visible(target)}"', part=path
+        )
 
 
 def _filters(work: _Work, path: str, body: bytes) -> None:
@@ -640,7 +652,9 @@ def _dataset(work: _Work, path: str, messages: dict[int, _Message]) -> None:
     if kind.body[0] & 15 in (5, 7, 9) and not _is_text(kind.body):
         work.gap("codec-unknown", "a dataset of opaque, reference or variable-length values", part=path)
     if layout.body[:1] >= b"\x04" and layout.body[1:2] == b"\x03":
-        work.notes.add("hdf5-external-data", f'"{visible(path)}" is put together from other datasets or files', part=path)
+        work.notes.add(
+            "hdf5-external-data", f'"{visible(path)}" is put together from other datasets or files', part=path
+        )
     _tensor(work, path, kind.body, _shape(work, space.body), layout.body, EXTERNAL in messages)
 
 

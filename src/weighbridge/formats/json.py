@@ -187,6 +187,17 @@ def objects(value: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
         stack += [((*here, step), inner) for step, inner in pairs if isinstance(inner, dict | list)]
 
 
+def weight_map(reading: JsonReading) -> Iterator[tuple[str, str]]:
+    """(first tensor, shard) for every shard that the index of a sharded model names, in both views of a doubled key."""
+    told: set[str] = set()
+    for view in reading.views:
+        mapping = view.get("weight_map") if isinstance(view, dict) else None
+        for tensor, shard in mapping.items() if isinstance(mapping, dict) else ():
+            if isinstance(shard, str) and shard not in told:
+                told.add(shard)
+                yield tensor, shard
+
+
 def _templates(value: Any) -> Iterator[Part]:
     """Texts that transformers and its servers render with Jinja."""
     for path, item in objects(value):

@@ -7,7 +7,7 @@ older spellings of versions 1 and 2. Which of them are safe is for the rules.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from weighbridge.core.budget import Budget
@@ -16,7 +16,7 @@ from weighbridge.core.source import Source
 from weighbridge.formats import hdf5
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading, TensorRef
-from weighbridge.formats.ziptree import STORED, ZipEntry, ZipTree
+from weighbridge.formats.ziptree import ZipTree
 
 WEIGHTS = "model.weights.h5"
 
@@ -36,7 +36,9 @@ class KerasObject:
     @property
     def name(self) -> str:
         """The class's or function's own name."""
-        return self.config if self.class_name == "function" and isinstance(self.config, str) else self.class_name
+        return (
+            self.config if self.class_name == "function" and isinstance(self.config, str) else self.class_name
+        )
 
 
 def objects(value: Any) -> Iterator[KerasObject]:
@@ -83,11 +85,4 @@ def _tensors(tree: ZipTree, budget: Budget) -> tuple[tuple[TensorRef, ...] | Non
         return None, error.message
     if reading.tensors is None:
         return None, reading.tensors_unlisted
-    return tuple(_placed(tensor, entry) for tensor in reading.tensors), ""
-
-
-def _placed(tensor: TensorRef, entry: ZipEntry) -> TensorRef:
-    """A tensor of a member as a tensor of the file: stored members lie in it as they are."""
-    if entry.method != STORED:
-        return replace(tensor, source=entry.source)
-    return replace(tensor, spans=tuple((entry.start + at, length) for at, length in tensor.spans))
+    return tuple(entry.place(tensor) for tensor in reading.tensors), ""

@@ -46,7 +46,9 @@ def note_name(notes: Notes, name: str) -> None:
     if escapes(name):
         notes.add("path-escapes", f'"{visible(name)}" leads out of the folder it is unpacked in', part=name)
     elif "\\" in name:
-        notes.add("path-backslash", f'"{visible(name)}" is one name or a folder, depending on the reader', part=name)
+        notes.add(
+            "path-backslash", f'"{visible(name)}" is one name or a folder, depending on the reader', part=name
+        )
     elif ".." in name.split("/"):
         notes.add("path-dots", f'"{visible(name)}" goes up and down again', part=name)
     if "\0" in name:

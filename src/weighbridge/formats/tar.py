@@ -259,6 +259,8 @@ def _rest(work: _Work, at: int) -> tuple[Part, ...]:
             start = (position + len(piece) - len(content)) // BLOCK * BLOCK
             length = work.source.size - start
             work.notes.add("tar-data-after", f"{length} bytes behind the end mark", offset=start)
-            return (Part(name=f"bytes {start} to {work.source.size}", source=Slice(work.source, start, length)),)
+            return (
+                Part(name=f"bytes {start} to {work.source.size}", source=Slice(work.source, start, length)),
+            )
         position += len(piece)
     return ()

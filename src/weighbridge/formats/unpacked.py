@@ -123,7 +123,9 @@ class Unpacked:
 
     __slots__ = ("_budget", "_codec", "_new", "_packed", "_shelf", "_size", "_taken", "_window", "_window_at")
 
-    def __init__(self, packed: Source, size: int, new: Callable[[], Codec], budget: Budget, shelf: Shelf) -> None:
+    def __init__(
+        self, packed: Source, size: int, new: Callable[[], Codec], budget: Budget, shelf: Shelf
+    ) -> None:
         self._packed, self._size, self._new, self._budget, self._shelf = packed, size, new, budget, shelf
         self._codec: Codec | None = None
         self._taken = 0

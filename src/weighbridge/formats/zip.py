@@ -5,9 +5,13 @@ whatever it does not explain stays a part to be sniffed. Names are told apart as
 ignores case, Keras and numpy do not. An archive that no dialect claims is a plain `zip` and its members are sniffed.
 """
 
+from dataclasses import fields
+from typing import Any
+
 from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
-from weighbridge.formats.reading import Reading
+from weighbridge.formats.reading import Reading, TensorRef
 from weighbridge.formats.ziptree import ZipTree, read_tree
 
 
@@ -24,7 +28,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
 
         return keras.read_zip(tree, source, budget, name)
     if names and all(entry.endswith(".npy") for entry in names):
-        return _read_npz(tree)
+        return _read_npz(tree, budget)
     return tree
 
 
@@ -33,5 +37,28 @@ def is_pytorch_pickle(name: str) -> bool:
     return name.replace("\\", "/").lower().endswith("/data.pkl")
 
 
-def _read_npz(tree: ZipTree) -> Reading:
-    raise NotImplementedError
+def _read_npz(tree: ZipTree, budget: Budget) -> Reading:
+    """numpy's archive: every member is an array, named without its `.npy`."""
+    from weighbridge.formats import numpy
+
+    tensors: list[TensorRef] = []
+    unlisted = ""
+    names = [entry.name for entry in tree.entries]
+    if len(set(names)) < len(names):
+        unlisted = "a member stands twice"
+    for entry in tree.entries:
+        if entry.source is None or unlisted:
+            unlisted = unlisted or f'"{entry.label}" cannot be read'
+            break
+        try:
+            header = numpy.read_header(entry.source, budget)
+        except InputError as error:
+            unlisted = error.message
+            break
+        if header.dtype.objects or header.start + header.size > entry.size:
+            unlisted = f'"{entry.label}" holds no plain array'
+            break
+        tensors.append(entry.place(numpy.tensor(header, entry.name.removesuffix(".npy"))))
+    kept: dict[str, Any] = {field.name: getattr(tree, field.name) for field in fields(tree)}
+    kept |= {"format": "npz", "tensors": None if unlisted else tuple(tensors), "tensors_unlisted": unlisted}
+    return ZipTree(**kept)

@@ -18,7 +18,7 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.formats.membernames import Notes, collisions, note_link, note_name
-from weighbridge.formats.reading import Anomaly, Gap, Part, Reading
+from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
 from weighbridge.formats.unpacked import Bzip2, Codec, Deflate, Shelf, Unpacked
 
 CHECKED = 16 * 1024**2
@@ -72,6 +72,12 @@ class ZipEntry:
     def label(self) -> str:
         """The name to show, with the view where it is not the directory's."""
         return visible(self.name) + (f" ({self.view})" if self.view else "")
+
+    def place(self, tensor: TensorRef) -> TensorRef:
+        """A tensor of this member as one of the file: stored members lie in it as they are."""
+        if self.method != STORED:
+            return tensor._replace(source=self.source)
+        return tensor._replace(spans=tuple((self.start + at, length) for at, length in tensor.spans))
 
     def part(self, kind: str = "") -> Part:
         """The content as a part to be read on its own."""
@@ -163,7 +169,9 @@ def read_tree(source: Source, budget: Budget) -> ZipTree:
     ends = _find_ends(work)
     seen: dict[int, int] = {}
     for end in ends:
-        if not any(start <= end.at < stop for start, stop, _ in work.claims):  # the end of an archive stored inside
+        if not any(
+            start <= end.at < stop for start, stop, _ in work.claims
+        ):  # the end of an archive stored inside
             _read_directories(work, end, seen)
     if not seen:
         _read_without_directory(work, bool(ends))
@@ -200,7 +208,9 @@ def _end_record(work: _Work, at: int, data: bytes) -> _End:
     _, disk, cd_disk, here, count, length, offset, comment = END.unpack_from(data)
     stop = min(work.source.size, at + END.size + comment)
     if at + END.size + comment > work.source.size:
-        work.notes.add("zip-end-lies", f"the end record's comment of {comment} bytes ends behind the file", offset=at)
+        work.notes.add(
+            "zip-end-lies", f"the end record's comment of {comment} bytes ends behind the file", offset=at
+        )
     if disk != cd_disk or here != count or disk not in (0, 0xFFFF):
         work.gap("multi-disk", "the archive says that it continues in other files", offset=at)
     plain = _End(at=at, stop=stop, count=count, length=length, offset=offset, first=at)
@@ -213,13 +223,17 @@ def _end_record64(work: _Work, end: _End) -> _End | None:
     if locator_at < 0 or work.source.read(locator_at, 4) != b"PK\x06\x07":
         return None
     _, _, declared, _ = LOCATOR.unpack(work.source.read(locator_at, LOCATOR.size))
-    places = [at for at in dict.fromkeys((declared, locator_at - END64.size)) if 0 <= at <= locator_at - END64.size]
+    places = [
+        at for at in dict.fromkeys((declared, locator_at - END64.size)) if 0 <= at <= locator_at - END64.size
+    ]
     found = [at for at in places if work.source.read(at, 4) == b"PK\x06\x06"]
     if not found:
         work.notes.add("zip-end-lies", "the zip64 locator leads to no zip64 end record", offset=locator_at)
         return None
     if len(found) > 1:
-        work.notes.add("zip-directories-differ", "two zip64 end records, found in two ways", offset=locator_at)
+        work.notes.add(
+            "zip-directories-differ", "two zip64 end records, found in two ways", offset=locator_at
+        )
     at = found[0]
     _, _, _, _, disk, cd_disk, _, count, length, offset = END64.unpack(work.source.read(at, END64.size))
     if disk or cd_disk:
@@ -327,7 +341,12 @@ def _add_entry(work: _Work, record: _Record, shift: int, view: str) -> None:
     header_at = record.header_at + shift
     local = _local_header(work, header_at)
     if local is None:
-        work.gap("truncated", "the entry has no local header where the directory says", offset=header_at, part=record.name)
+        work.gap(
+            "truncated",
+            "the entry has no local header where the directory says",
+            offset=header_at,
+            part=record.name,
+        )
         return
     start = header_at + local.length
     entry = _entry(work, record, record, header_at, start, view)
@@ -339,7 +358,9 @@ def _add_entry(work: _Work, record: _Record, shift: int, view: str) -> None:
     stop += _descriptor_length(work, record, local, stop)
     work.claim(header_at, stop, entry.label, view)
     if entry.folder and record.size:
-        work.notes.add("zip-folder-with-content", f'folder "{visible(entry.name)}" has content', part=entry.name)
+        work.notes.add(
+            "zip-folder-with-content", f'folder "{visible(entry.name)}" has content', part=entry.name
+        )
     if not _is_encrypted(record):
         _check_content(work, entry)
 
@@ -384,7 +405,9 @@ def _content(work: _Work, name: str, record: _Record, start: int) -> Source | No
         work.gap("codec-unknown", f"packed with method {record.method}", offset=start, part=name)
         return None
     if _is_bomb(record):
-        work.notes.add("archive-bomb", f"{record.packed} bytes that unpack to {record.size}", offset=start, part=name)
+        work.notes.add(
+            "archive-bomb", f"{record.packed} bytes that unpack to {record.size}", offset=start, part=name
+        )
         work.gap("limit-ratio", "not unpacked, since it grows like a bomb", offset=start, part=name)
         return None
     return Unpacked(window, record.size, codec, work.budget, work.shelf)
@@ -400,12 +423,22 @@ def _note_record(work: _Work, entry: ZipEntry, record: _Record, local: _Record) 
     note_name(notes, name)
     if local.raw != record.raw:
         other = visible(local.name)
-        notes.add("zip-names-differ", f'the local header calls "{visible(name)}" "{other}"', offset=local.at, part=name)
+        notes.add(
+            "zip-names-differ",
+            f'the local header calls "{visible(name)}" "{other}"',
+            offset=local.at,
+            part=name,
+        )
     if _is_encrypted(record):
         notes.add("zip-encrypted", f'"{visible(name)}" is marked as encrypted', offset=record.at, part=name)
         work.gap("encrypted", "marked as encrypted", offset=record.at, part=name)
     elif _is_encrypted(local):
-        notes.add("zip-flags-differ", f'only the local header of "{visible(name)}" says encrypted', offset=local.at, part=name)
+        notes.add(
+            "zip-flags-differ",
+            f'only the local header of "{visible(name)}" says encrypted',
+            offset=local.at,
+            part=name,
+        )
     if local.method != record.method:
         text = f'"{visible(name)}" is packed with method {record.method} or {local.method}, depending on the header'
         notes.add("zip-sizes-differ", text, offset=local.at, part=name)
@@ -449,7 +482,11 @@ def _other_views(
         note_name(work.notes, name)
         yield _entry(work, renamed, record, header_at, start, view or "other name")
     sizes_lie = local.method != record.method or not _sizes_agree(record, local)
-    if sizes_lie and local.size and (local.packed, local.size, local.method) != (record.packed, record.size, record.method):
+    if (
+        sizes_lie
+        and local.size
+        and (local.packed, local.size, local.method) != (record.packed, record.size, record.method)
+    ):
         yield _entry(work, record, local, header_at, start, view or "local header")
     if record.method == STORED and record.size != record.packed and record.packed:
         yield _entry(work, record, _resized(record), header_at, start, view or "packed size")
@@ -474,7 +511,9 @@ def _unicode_names(work: _Work, record: _Record) -> Iterator[str]:
 def _same_text(raw: bytes, unicode_name: bytes) -> bool:
     """Whether the plain name only lacks what its code page could not write."""
     text = unicode_name.decode("utf-8", "surrogateescape")
-    return not raw.isascii() or (len(raw) == len(text) and all(chr(a) == b or a == 0x3F for a, b in zip(raw, text, strict=True)))
+    return not raw.isascii() or (
+        len(raw) == len(text) and all(chr(a) == b or a == 0x3F for a, b in zip(raw, text, strict=True))
+    )
 
 
 def _crc_bytes(data: bytes) -> bytes:
@@ -494,7 +533,12 @@ def _descriptor_length(work: _Work, record: _Record, local: _Record, at: int) ->
         if (packed, size) == (record.packed, record.size) and crc in (record.crc, 0):
             return length
     if local.flags & DESCRIPTOR and (local.packed, local.size) == (0, 0) and record.packed:
-        work.notes.add("zip-sizes-differ", "the data descriptor does not say what the directory says", offset=at, part=record.name)
+        work.notes.add(
+            "zip-sizes-differ",
+            "the data descriptor does not say what the directory says",
+            offset=at,
+            part=record.name,
+        )
     return 0
 
 
@@ -506,7 +550,11 @@ def _check_content(work: _Work, entry: ZipEntry) -> None:
     source = entry.source
     if isinstance(source, Unpacked) and entry.size <= CHECKED:
         _check_stream(work, entry, source)
-    elif source is not None and entry.method == STORED and entry.size <= min(STORED_CHECKED, CHECKED - work.checked):
+    elif (
+        source is not None
+        and entry.method == STORED
+        and entry.size <= min(STORED_CHECKED, CHECKED - work.checked)
+    ):
         work.checked += entry.size
         _check_crc(work, entry, source.read(0, entry.size))
 
@@ -602,7 +650,15 @@ def _until_descriptor(work: _Work, local: _Record, start: int) -> _Record | None
         while position >= 0:
             crc, packed, size = struct.unpack_from("<3L", data[position + 4 : position + 16].ljust(12, b"\0"))
             if packed == size == position:
-                return _Record(raw=local.raw, flags=local.flags, method=STORED, crc=crc, packed=size, size=size, extra=b"")
+                return _Record(
+                    raw=local.raw,
+                    flags=local.flags,
+                    method=STORED,
+                    crc=crc,
+                    packed=size,
+                    size=size,
+                    extra=b"",
+                )
             position = data.find(b"PK\x07\x08", position + 1)
         step, looked = len(data), max(0, len(data) - 16)
     return None
@@ -617,7 +673,11 @@ def _compare_names(work: _Work) -> None:
     names = [entry.name for entry in work.entries if not entry.view]
     for name in names:
         if name in seen:
-            work.notes.add("zip-duplicate-name", f'"{visible(name)}" stands twice; readers differ in which they take', part=name)
+            work.notes.add(
+                "zip-duplicate-name",
+                f'"{visible(name)}" stands twice; readers differ in which they take',
+                part=name,
+            )
         seen.add(name)
     for first, second in collisions(names):
         text = f'"{visible(first)}" and "{visible(second)}" are one name for some readers'
@@ -661,6 +721,8 @@ def _spare(work: _Work, start: int, stop: int) -> list[Part]:
         code = "zip-data-before"
     else:
         code = "zip-data-after" if stop == work.source.size else "zip-data-between"
-    if not (start == 0 and work.source.read(4, 4) == b"TFL3"):  # TFLite files carry their metadata as a zip behind
+    if not (
+        start == 0 and work.source.read(4, 4) == b"TFL3"
+    ):  # TFLite files carry their metadata as a zip behind
         work.notes.add(code, f"{length} bytes from {start} on belong to no entry", offset=start)
     return [Part(name=f"bytes {start} to {stop}", source=Slice(work.source, start, length))]

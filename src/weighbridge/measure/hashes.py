@@ -82,13 +82,18 @@ class Shards:
         while at < len(data):
             room = self.shard_size - (offset + at) % self.shard_size
             if room == self.shard_size:
-                self.end()
+                self._end()
                 self._hasher = self._new()
             self._hasher.update(data[at : at + room])
             at += room
 
-    def end(self) -> None:
-        """The file is over, or the next shard begins."""
+    def ended(self, size: int) -> list[tuple[int, int, bytes]]:
+        """The file of `size` bytes is over: (start, end, digest) of each shard."""
+        self._end()
+        starts = range(0, size, self.shard_size)
+        return [(at, min(at + self.shard_size, size), d) for at, d in zip(starts, self.digests, strict=True)]
+
+    def _end(self) -> None:
         if self._hasher is not None:
             self.digests.append(bytes(self._hasher.digest()))
             self._hasher = None

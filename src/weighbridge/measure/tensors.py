@@ -23,7 +23,7 @@ CHUNK = 1024**2
 REGION = 32 * 1024**2
 """Bytes of one tensor that are held at once to put its items in order."""
 
-FORMATS = frozenset({"pickle", "zip", "tar", "compressed", "npy", "safetensors", "gguf", "onnx"})
+FORMATS = frozenset({"pickle", "zip", "tar", "hdf5", "compressed", "npy", "safetensors", "gguf", "onnx"})
 """Candidates (of `weighbridge.formats`) that can hold tensors."""
 
 WEIGHTS = (
@@ -32,7 +32,21 @@ WEIGHTS = (
 )  # fmt: skip
 """Names that weights go by: when no reader understands such a file, its tensors are unknown, not absent."""
 
-NO_WEIGHTS = frozenset({"unknown", "empty", "text", "json", "lfs-pointer", "python", "template", "notebook"})
+NO_TENSORS = frozenset(
+    {
+        "unknown",
+        "empty",
+        "text",
+        "json",
+        "jsonl",
+        "python",
+        "template",
+        "notebook",
+        "lfs-pointer",
+        "sentencepiece",
+    }
+    | {"image", "svg", "executable"}
+)
 """`Reading.format` names that never hold tensors."""
 
 
@@ -48,34 +62,44 @@ class Listing:
 def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
     """Run the readers that can find tensors in these bytes. Never raises for anything the bytes do."""
     tensors: list[TensorRef] = []
-    formats: list[str] = []
-    unlisted = ""
-    try:
-        for candidate in candidates(source, path):
-            if candidate not in FORMATS:
-                continue
-            try:
-                reading = read(candidate, source, budget, path)
-            except InputError:
-                continue
-            except Exception as bug:
-                unlisted = f"the {candidate} reader broke on it: {type(bug).__name__}"
-                continue
-            formats.append(reading.format)
-            tensors += reading.tensors or ()
-            unlisted = unlisted or reading.tensors_unlisted
-    except (InputError, LimitError) as error:
-        unlisted = error.message
-    return listing(path, "+".join(formats) or "unknown", tensors, unlisted)
+    formats: set[str] = set()
+    unlisted, gaps = "", False
+    for candidate in _candidates(source, path):
+        try:
+            reading = read(candidate, source, budget, path)
+        except (InputError, LimitError) as error:
+            if error.code != "not-this-format":
+                formats.add(candidate)
+                gaps = True
+            continue
+        except Exception as bug:
+            unlisted = f"the {candidate} reader broke on it: {type(bug).__name__}"
+            continue
+        formats.add(reading.format)
+        tensors += reading.tensors or ()
+        gaps = gaps or bool(reading.gaps)
+        unlisted = unlisted or reading.tensors_unlisted
+    return listing(path, frozenset(formats or {"unknown"}), tensors, unlisted, gaps=gaps)
 
 
-def listing(path: str, formats: str, tensors: Sequence[TensorRef], unlisted: str) -> Listing:
-    """What readers said of one file, with doubt where its name promises weights that none of them found."""
-    if not unlisted and path.lower().endswith(WEIGHTS) and NO_WEIGHTS.issuperset(formats.split("+")):
-        unlisted = "its name is that of weights, but no reader understands it"
-    if unlisted:
-        return Listing(unlisted=unlisted)
-    return Listing(tensors=tuple(tensors))
+def _candidates(source: Source, path: str) -> list[str]:
+    return [candidate for candidate in candidates(source, path) if candidate in FORMATS]
+
+
+def listing(
+    path: str, formats: frozenset[str], tensors: Sequence[TensorRef], unlisted: str, *, gaps: bool
+) -> Listing:
+    """What readers said of one file, with doubt where weights might be that none of them found.
+
+    `gaps` says that a reader met something at the top of the file which it could not follow.
+    """
+    if not unlisted and not tensors:
+        harmless = formats <= NO_TENSORS
+        if harmless and path.lower().endswith(WEIGHTS):
+            unlisted = "its name is that of weights, but no reader understands it"
+        elif gaps and not harmless:
+            unlisted = "not all of it is understood"
+    return Listing(unlisted=unlisted) if unlisted else Listing(tensors=tuple(tensors))
 
 
 def refused(ref: TensorRef, size: int) -> str:

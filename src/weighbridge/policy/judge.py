@@ -103,16 +103,12 @@ def _rank(decision: Decision) -> int:
 
 
 def _reason(row: Evidence, decision: Decision, is_asked: bool) -> str:
-    note = (
-        " (not asked)"
-        if decision is Decision.ADMITTED and not is_asked
-        else {
-            (Outcome.UNKNOWN, Decision.ADMITTED): " (unknown, admitted)",
-            (Outcome.UNKNOWN, Decision.REFUSED): " (unknown, refused)",
-            (Outcome.UNKNOWN, Decision.UNDECIDED): " (unknown)",
-            (Outcome.FAIL, Decision.ADMITTED): " (decides nothing here)",
-        }.get((row.outcome, decision), "")
-    )
+    note = {
+        (Outcome.UNKNOWN, Decision.ADMITTED): " (unknown, admitted)" if is_asked else " (unknown, not asked)",
+        (Outcome.UNKNOWN, Decision.REFUSED): " (unknown, refused)",
+        (Outcome.UNKNOWN, Decision.UNDECIDED): " (unknown)",
+        (Outcome.FAIL, Decision.ADMITTED): " (failed, decides nothing here)",
+    }.get((row.outcome, decision), "")
     return f"{row.question}: {row.why}{note}"
 
 

@@ -61,8 +61,10 @@ def render(
     if format not in FORMATS:
         raise UsageError("unknown-format", f'there is no format "{format}"', f"formats: {', '.join(FORMATS)}")
     module = import_module(f"weighbridge.report.{format}")
-    if format in ("sarif", "html"):
+    if format == "sarif":
         return str(module.render(report, rules=rules or {}, prefix=prefix))
+    if format == "html":
+        return str(module.render(report, rules=rules or {}))
     if format in ("github", "gitlab"):
         return str(module.render(report, prefix=prefix))
     return str(module.render(report))

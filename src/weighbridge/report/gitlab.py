@@ -8,7 +8,7 @@ from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Place
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
-from weighbridge.report.places import fingerprint_of, repository_path
+from weighbridge.report.places import fingerprint, repository_path
 from weighbridge.report.summary import told_elsewhere, worst_first
 
 _SEVERITIES = {"error": "critical", "warning": "major", "note": "info"}
@@ -35,7 +35,7 @@ def _issues(report: Report, prefix: str) -> Iterator[dict[str, Any]]:
         return {
             "description": visible(text),
             "check_name": visible(rule),
-            "fingerprint": fingerprint_of(digest, place, rule),
+            "fingerprint": fingerprint(digest, place, rule),
             "severity": severity,
             "location": {"path": visible(path), "lines": {"begin": max(1, place.line or 1)}},
         }

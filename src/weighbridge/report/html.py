@@ -33,7 +33,7 @@ MAX_FILES = 2000
 MAX_FINDINGS = 500
 
 
-def render(report: Report, *, rules: Mapping[str, "RulePage"], prefix: str = "") -> str:
+def render(report: Report, *, rules: Mapping[str, "RulePage"]) -> str:
     """The page."""
     return _template().render(_context(report, rules))
 

@@ -102,7 +102,7 @@ def _body(report: Report, screen: Screen) -> Iterator[str]:
         yield from _verify(report, screen)
     else:
         yield from _questions(report, screen)
-    yield from (_gap(gap, screen) for gap in gaps(report.unread))
+    yield from _gaps(report, screen)
 
 
 # The rows of evidence.
@@ -154,12 +154,22 @@ def _difference_rows(report: Report, screen: Screen, indent: str) -> Iterator[st
         yield f"{indent}and {len(rows) - len(shown)} more (-v shows all)"
 
 
-def _gap(gap: Gap, screen: Screen) -> str:
+def _gaps(report: Report, screen: Screen) -> Iterator[str]:
+    groups = gaps(report.unread)
+    shown = groups if screen.verbose else groups[:MAX_ROWS]
+    names = [_paths(gap) for gap in shown]
+    column = min(40, max((len(name) for name in names), default=0))
+    for gap, name in zip(shown, names, strict=True):
+        option = f"   raise {OPTION_OF_LIMIT[gap.code]}" if gap.code in OPTION_OF_LIMIT else ""
+        mark = screen.paint("?", "unknown")
+        yield f"  {mark} {name:<{column}}   {visible(gap.message)}   [{gap.code}]{option}"
+    if len(groups) > len(shown):
+        yield f"  and {len(groups) - len(shown)} more reasons (-v shows all)"
+
+
+def _paths(gap: Gap) -> str:
     names = ", ".join(visible(path, 120) for path in gap.paths[:3])
-    more = f" and {len(gap.paths) - 3} more" if len(gap.paths) > 3 else ""
-    option = f"   raise {OPTION_OF_LIMIT[gap.code]}" if gap.code in OPTION_OF_LIMIT else ""
-    mark = screen.paint("?", "unknown")
-    return f"  {mark} {names}{more}   {visible(gap.message)}   [{gap.code}]{option}"
+    return names if len(gap.paths) <= 3 else f"{names} and {len(gap.paths) - 3} more"
 
 
 # The screens of `verify`.

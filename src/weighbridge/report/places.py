@@ -8,7 +8,7 @@ import hashlib
 from urllib.parse import quote
 
 from weighbridge.core.finding import Place
-from weighbridge.core.report import Report
+from weighbridge.core.text import visible
 
 
 def repository_path(prefix: str, path: str) -> str:
@@ -18,20 +18,18 @@ def repository_path(prefix: str, path: str) -> str:
 
 
 def uri(path: str) -> str:
-    """A relative URI reference; bytes that are not UTF-8 keep their value."""
-    return quote(path.encode("utf-8", "surrogateescape"), safe="/") or "."
+    """A relative URI reference; bytes of a file name that are not UTF-8 keep their value."""
+    try:
+        raw = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that no file name has, from a name inside a document
+        raw = visible(path).encode()
+    return quote(raw, safe="/") or "."
 
 
-def fingerprint(report: Report, place: Place, rule: str) -> str:
-    """SHA-256 hex over the file's digest (or the model's, or none), the place in it and the rule."""
-    digests = {file.path: file.sha256 for file in report.files}
-    return fingerprint_of(digests.get(place.path) or report.subject.files_digest or "", place, rule)
-
-
-def fingerprint_of(digest: str, place: Place, rule: str) -> str:
-    """See `fingerprint`; for callers that look many places up."""
+def fingerprint(digest: str, place: Place, rule: str) -> str:
+    """SHA-256 hex over the digest of the file (or else of the model, or ""), the place in it and the rule."""
     fields = ("weighbridge.fingerprint/v1", digest, place.path, place.where, rule)
     record = b"".join(
-        len(raw).to_bytes(8, "big") + raw for raw in (f.encode("utf-8", "surrogateescape") for f in fields)
+        len(raw).to_bytes(8, "big") + raw for raw in (f.encode("utf-8", "surrogatepass") for f in fields)
     )
     return hashlib.sha256(record).hexdigest()

@@ -13,7 +13,7 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Place, Unread
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
-from weighbridge.report.places import fingerprint_of, repository_path, uri
+from weighbridge.report.places import fingerprint, repository_path, uri
 from weighbridge.report.summary import counts_line, told_elsewhere, verdict_word
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Log:
     def _result(self, rule: str, level: str, text: str, place: Place) -> dict[str, Any]:
         file = self._files.get(place.path)
         digest = (file.sha256 if file else None) or self._report.subject.files_digest or ""
-        identity = fingerprint_of(digest, place, rule)
+        identity = fingerprint(digest, place, rule)
         return {
             "ruleId": rule,
             "ruleIndex": list(self._rules).index(rule),
@@ -126,7 +126,7 @@ class _Log:
         if name in self._rules:
             return
         page = self._pages.get(name)
-        text = visible(page.summary if page else summary)
+        text = plain(page.summary if page else summary)
         rule: dict[str, Any] = {
             "id": name,
             "name": "".join(word.capitalize() for word in name.split("-")),

@@ -68,9 +68,18 @@ class Rule:
             fix=fix,
         )
 
-    def noted(self, reading: Reading, place: Place, codes: Collection[str], *, doubt: bool = False) -> Iterator[Finding]:
+    def noted(
+        self,
+        reading: Reading,
+        place: Place,
+        codes: Collection[str],
+        *,
+        severity: Severity | None = None,
+        doubt: bool = False,
+    ) -> Iterator[Finding]:
         """One finding for each anomaly of these codes, with the reader's own words and place."""
         for anomaly in reading.anomalies:
             if anomaly.code in codes:
                 where = place.inside(anomaly.part) if anomaly.part else place
-                yield self.finding(replace(where, offset=anomaly.offset), anomaly.message, doubt=doubt)
+                place_there = replace(where, offset=anomaly.offset)
+                yield self.finding(place_there, anomaly.message, severity=severity, doubt=doubt)

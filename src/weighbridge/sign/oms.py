@@ -129,11 +129,13 @@ def statement(
     allow_symlinks: bool = False,
     ignore_paths: Iterable[str] = (),
     single: bool = False,
+    nameless: bool = False,
 ) -> bytes:
     """The payload to sign: everything in `manifest` that is not ignored.
 
     `manifest` must hold the digests of `hash_type` (`sha256` or `blake3`), or with `shard_size` the shards. For a
-    one-file model (`single`) the name is the file's own and nothing is ignored. Raises `UsageError`: `empty-model`,
+    one-file model (`single`) the name is the file's own and nothing is ignored; `nameless` writes "." for it, against the
+    specification, because model-signing up to 1.1.1 verifies nothing else. Raises `UsageError`: `empty-model`,
     `link-not-allowed`, `name-not-utf8`, `bad-ignore-path`, `bad-hash-type`, `bad-shard-size`, `not-measured`.
     """
     _check_request(hash_type, shard_size)
@@ -143,7 +145,9 @@ def statement(
     _check_entries(entries, allow_symlinks=allow_symlinks)
     covered = _part(manifest, {entry.path for entry in entries})
     resources = _sharded(covered, hash_type, shard_size) if shard_size else _whole(covered, hash_type)
-    listed = sorted(resources, key=lambda resource: resource[0])
+    listed = sorted(
+        _unnamed(resources) if single and nameless else resources, key=lambda resource: resource[0]
+    )
     notes, by_path = _tensor_notes(covered)
     serialization: dict[str, Any] = {
         "method": "files",
@@ -221,6 +225,10 @@ def _sharded(manifest: Manifest, hash_type: str, size: int) -> list[tuple[str, s
         for entry in manifest.entries
         for start, end in ((start, min(start + size, entry.size)) for start in range(0, entry.size, size))
     ]
+
+
+def _unnamed(resources: list[tuple[str, str, bytes]]) -> list[tuple[str, str, bytes]]:
+    return [("." + name.removeprefix(path), path, digest) for name, path, digest in resources]
 
 
 def _measured(digest: bytes | None, path: str, hash_type: str) -> bytes:
@@ -518,6 +526,11 @@ def _parse_tensor(name: str, value: Any, path: str) -> SignedTensor:
 def ignored(path: str, statement: OmsStatement) -> bool:
     """Whether the statement leaves `path` out on purpose. A path that it lists is never ignored."""
     return ignorer(statement)(path)
+
+
+def left_out(path: str, ignore_paths: Iterable[str]) -> bool:
+    """Whether signing with these `ignore_paths` leaves `path` out."""
+    return _matcher((*default_ignores, *ignore_paths))(path)
 
 
 def ignorer(statement: OmsStatement) -> Callable[[str], bool]:

@@ -19,11 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weighbridge.core.durable import write_file
 from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.core.text import visible
 from weighbridge.sign import keys
@@ -96,7 +94,11 @@ def load_keyring(folder: str | os.PathLike[str], *, model: str | os.PathLike[str
     root = Path(folder)
     if model is not None:
         _refuse_inside(root, Path(model))
-    document = _parse(_read(root, FILE, MAX_TOML), root)
+    return _keyring(_read(root, FILE, MAX_TOML), root)
+
+
+def _keyring(data: bytes, root: Path) -> Keyring:
+    document = _parse(data, root)
     where = f'"{visible(str(root / FILE), 200)}"'
     _refuse_unknown(document, ("version", "identity", "timestamp-authority"), where)
     if document.get("version") != 1:
@@ -296,6 +298,8 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    from difflib import get_close_matches
+
     for key in table:
         if key not in known:
             guess = get_close_matches(key, known, 1)
@@ -390,6 +394,8 @@ def _what(anchor: Anchor) -> tuple[str, str, str]:
 
 def init_keyring(folder: str | os.PathLike[str]) -> None:
     """Make an empty keyring. Raises `UsageError` (`keyring-exists`) and `TrustError` (`keyring-writable`)."""
+    from weighbridge.core.durable import write_file
+
     root = Path(folder)
     if (root / FILE).exists():
         raise UsageError("keyring-exists", f'there already is a keyring at "{visible(str(root), 200)}"')
@@ -437,6 +443,7 @@ def revoke_identity(
     `key` (the beginning of a fingerprint) revokes one of several keys. An earlier revocation stays. Raises `UsageError`
     (`identity-unknown`).
     """
+    at = at.replace(microsecond=0)
     details = {"at": at, **({"reason": reason} if reason else {})}
 
     def revoke(table: Any) -> None:
@@ -464,6 +471,8 @@ def change_identities(
 
     Raises `UsageError` (`identity-unknown`) where no entry has that name and key.
     """
+    from difflib import get_close_matches
+
     root = Path(folder)
     with _edit(root) as document:
         anchors = load_keyring(root).anchors
@@ -479,7 +488,7 @@ def change_identities(
             )
         chosen = [place for place in named if which(anchors[place])]
         for place in chosen:
-            change(document["identity"][place])  # type: ignore[index]
+            change(document["identity"][place])
         if then_add is not None:
             table, files = _entry(then_add)
             _append(document, "identity", table)
@@ -497,6 +506,8 @@ def _edit(root: Path) -> Iterator["TOMLDocument"]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    from weighbridge.core.durable import write_file
+
     _refuse_writable_folder(root)
     lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -508,18 +519,11 @@ def _edit(root: Path) -> Iterator["TOMLDocument"]:
         except TOMLKitError as error:
             raise _invalid(f'"{visible(str(root / FILE), 200)}": {visible(str(error), 200)}') from None
         yield document
-        _write(root, tomlkit.dumps(document).encode("utf-8"), before)
+        after = tomlkit.dumps(document).encode("utf-8")
+        _keyring(after, root)
+        write_file(root / FILE, after)
     finally:
         os.close(lock)
-
-
-def _write(root: Path, after: bytes, before: bytes) -> None:
-    write_file(root / FILE, after)
-    try:
-        load_keyring(root)
-    except TrustError:
-        write_file(root / FILE, before)
-        raise
 
 
 def _append(document: "TOMLDocument", key: str, table: Mapping[str, Any]) -> None:
@@ -530,7 +534,7 @@ def _append(document: "TOMLDocument", key: str, table: Mapping[str, Any]) -> Non
         entry[name] = _inline(value) if isinstance(value, dict) else value
     if key not in document:
         document[key] = tomlkit.aot()
-    document[key].append(entry)  # type: ignore[union-attr]
+    document[key].append(entry)
 
 
 def _inline(values: Mapping[str, Any]) -> Any:
@@ -585,13 +589,25 @@ def _file_name(name: str, suffix: str, data: bytes) -> str:
 
 def _place(root: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Write the files before `trust.toml` names them; what an interruption leaves behind is named by nobody."""
+    from weighbridge.core.durable import write_file
+
     for name, data in files.items():
         write_file(root / name, data)
     return tuple(files)
 
 
 def _same(one: Anchor, other: Anchor) -> bool:
-    """The same name with the same key, root or identity: a second entry could only contradict the first."""
-    if one.name != other.name or type(one) is not type(other):
-        return False
-    return _what(one) == _what(other)
+    """The same name with the same material: a second entry could only contradict the first."""
+    return one.name == other.name and _identity(one) == _identity(other)
+
+
+def _identity(anchor: Anchor) -> tuple[object, ...]:
+    match anchor:
+        case KeyAnchor():
+            return ("key", keys.fingerprint(keys.load_public(anchor.public_key_pem)))
+        case CertificateAnchor():
+            return ("certificate", anchor.roots_pem, frozenset(anchor.names))
+        case SigstoreAnchor():
+            return ("sigstore", anchor.identity, anchor.issuer, anchor.trusted_root_json)
+        case _:
+            raise AssertionError(anchor)

@@ -168,9 +168,9 @@ class Machine:
             self.globals[(module, qualname)] = known
         return known
 
-    def find_computed(self) -> Global:
+    def find_computed(self, *parts: Value) -> Global:
         """`find_class` with a name that was not followed."""
-        found = Global(None, None, self.at, self.stream.index)
+        found = Global(None, None, self.at, self.stream.index, parts)
         self.computed.append(found)
         return found
 

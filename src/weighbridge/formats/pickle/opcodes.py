@@ -453,7 +453,7 @@ def _stack_global(m: Machine) -> None:
     elif type(name) in INERT - {str} or type(module) in INERT - {str}:
         raise BreakError("a name is no text")
     else:
-        m.stack.append(m.find_computed())
+        m.stack.append(m.find_computed(module, name))
 
 
 def _inst(m: Machine) -> None:

@@ -96,6 +96,8 @@ class Global(_Node):
     """Where it is looked up first."""
     index: int
     """The opcode's number, from 0."""
+    parts: tuple[Value, ...] = ()
+    """What a computed name is computed from."""
 
     @property
     def name(self) -> str:

@@ -9,4 +9,32 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # pickle family
     # tensor formats
     # side files
+    ("config-remote-code", ("json", "folder")),
+    ("remote-code-elsewhere", ("json",)),
+    ("config-names-code", ("json", "yaml")),
+    ("config-yaml-tag", ("yaml",)),
+    ("json-duplicate-key", ("json", "jsonl", "notebook")),
+    ("python-import-time-danger", ("python", "folder")),
+    ("python-dangerous-call", ("python", "folder")),
+    ("python-payload", ("python",)),
+    ("python-unproved", ("python", "folder")),
+    ("notebook-magic", ("notebook",)),
+    ("notebook-active-output", ("notebook",)),
+    (
+        "secret-in-file",
+        ("text", "yaml", "html", "requirements", "json", "jsonl", "python", "notebook", "script", "svg"),
+    ),
+    ("requirements-url", ("requirements",)),
+    ("index-traversal", ("json",)),
+    ("index-missing-shard", ("folder",)),
+    ("lfs-pointer", ("lfs-pointer",)),
+    ("executable-file", ("elf", "pe", "mach-o", "java-class", "wasm", "pyc", "script")),
+    ("document-script", ("html", "svg")),
+    ("image-trailing-data", ("png", "jpeg", "gif", "webp")),
+    ("file-disguised", ("*",)),
+    ("file-empty", ("empty",)),
+    ("file-bidi-text", ("json", "yaml", "requirements")),
+    ("name-hidden", ("folder",)),
+    ("name-collision", ("folder",)),
+    ("link-outside", ("folder",)),
 )

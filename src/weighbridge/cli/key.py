@@ -1,0 +1,132 @@
+"""`weighbridge key`: make, show and rotate signing keys."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from weighbridge.cli.options import Parser
+
+if TYPE_CHECKING:
+    from weighbridge.trust.keygen import KeyFacts
+
+ALGORITHMS = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "ml-dsa-65")
+
+EXAMPLES = (
+    "weighbridge key new release",
+    "weighbridge key new release-pq --algorithm ml-dsa-65",
+    "weighbridge key show release.pub",
+    "weighbridge key rotate release@example.org --new release-2027",
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """new, show and rotate."""
+    verbs = parser.add_subparsers(dest="verb", metavar="new|show|rotate", required=True, parser_class=Parser)
+    new = verbs.add_parser("new", help="make a key pair: NAME.key for you alone, NAME.pub for everybody")
+    new.add_argument("name", metavar="NAME", help="path without ending")
+    new.set_defaults(run=run_new)
+    show = verbs.add_parser("show", help="say what a private or public key is")
+    show.add_argument("file", metavar="KEY.pem")
+    show.set_defaults(run=run_show)
+    rotate = verbs.add_parser(
+        "rotate", help="make a new key for an identity of the keyring, and end the old one's time"
+    )
+    rotate.add_argument("identity", metavar="IDENTITY")
+    rotate.add_argument(
+        "--new", metavar="NAME", required=True, help="where the new pair goes, path without ending"
+    )
+    rotate.add_argument("--trust", metavar="DIR", help="the keyring directory")
+    rotate.set_defaults(run=run_rotate)
+    for verb in (new, rotate):
+        verb.add_argument(
+            "--algorithm",
+            choices=ALGORITHMS,
+            default=ALGORITHMS[0],
+            help="ecdsa-p256 is what every tool verifies",
+        )
+        verb.add_argument(
+            "--encrypt", action="store_true", help="ask for a password, or take WEIGHBRIDGE_PASSWORD"
+        )
+    for verb in (new, show, rotate):
+        verb.add_argument("--password-file", metavar="FILE", help="the key's password")
+        verb.add_argument(
+            "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+        )
+
+
+def run_new(options: argparse.Namespace) -> int:
+    """Make a pair."""
+    from weighbridge.trust.keygen import new_key
+
+    pair = new_key(f"{options.name}.key", options.algorithm, _new_password(options))
+    stored = "encrypted" if pair.encrypted else "not encrypted: keep the file safe"
+    lines = [f"private  {pair.private_path}  ({stored})", f"public   {pair.public_path}"]
+    return _say(options, pair.facts, lines, private=str(pair.private_path), public=str(pair.public_path))
+
+
+def run_show(options: argparse.Namespace) -> int:
+    """Print type, fingerprint and hint."""
+    from weighbridge.cli.keys import material, said_password
+    from weighbridge.trust.keygen import show_key
+
+    facts = show_key(material(options.file), said_password(options.password_file))
+    return _say(options, facts, [f"kind     {'private' if facts.private else 'public'} key"])
+
+
+def run_rotate(options: argparse.Namespace) -> int:
+    """Make the successor and tell the keyring."""
+    from weighbridge.cli.keys import trust_dir
+    from weighbridge.trust.keygen import rotate_key
+
+    done = rotate_key(
+        trust_dir(options.trust, None),
+        options.identity,
+        f"{options.new}.key",
+        now=datetime.now(UTC),
+        algorithm=options.algorithm,
+        password=_new_password(options),
+    )
+    lines = [f"private  {done.pair.private_path}", f"public   {done.pair.public_path}"]
+    lines += [f"ended    {fingerprint}" for fingerprint in done.ended]
+    return _say(options, done.pair.facts, lines, ended=list(done.ended), private=str(done.pair.private_path))
+
+
+def _new_password(options: argparse.Namespace) -> str | None:
+    """With `--encrypt` or `--password-file`; asked for twice on a terminal. Raises `UsageError` (`password-needed`)."""
+    from getpass import getpass
+
+    from weighbridge.cli.keys import said_password
+    from weighbridge.core.errors import UsageError
+
+    if not (options.encrypt or options.password_file):
+        return None
+    said = said_password(options.password_file)
+    if said is not None:
+        return said
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "password-needed", "--encrypt needs a password", "--password-file FILE", "WEIGHBRIDGE_PASSWORD=…"
+        )
+    first, second = getpass("new password: "), getpass("again: ")
+    if first != second:
+        raise UsageError("password-mismatch", "the two passwords differ")
+    return first
+
+
+def _say(options: argparse.Namespace, facts: "KeyFacts", lines: list[str], **more: object) -> int:
+    from weighbridge.core.text import visible
+    from weighbridge.core.wire import write_json
+
+    if options.format == "json":
+        body = {"algorithm": facts.algorithm, "fingerprint": facts.fingerprint, "hint": facts.hint, **more}
+        print(write_json(body, indent=2).decode())
+        return 0
+    for line in [
+        *lines,
+        f"type     {facts.algorithm}",
+        f"key      {facts.fingerprint}",
+        f"hint     {facts.hint}",
+    ]:
+        print(visible(line))
+    return 0

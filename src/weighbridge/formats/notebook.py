@@ -1,0 +1,163 @@
+"""Jupyter notebooks (nbformat 3 and 4): cells as Python parts, magics, and outputs that are more than text.
+
+Magics are taken out of the cells, line for line, so that the rest parses and lines stay where they are. Nothing is
+rendered. Opening a notebook runs no cell; the rules know that.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
+from weighbridge.core.source import MemorySource, Source
+from weighbridge.formats import json as json_format
+from weighbridge.formats.reading import Gap, Part, Reading
+
+MAX_CELLS = 20_000
+_MAGIC = re.compile(
+    r"^(?P<indent>\s*)(?P<target>[\w.,\s\[\]'\"]+=\s*)?(?P<magic>%{1,2}|!{1,2}|\?)(?P<text>.*)$"
+)
+_HELP = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
+_PYTHON_CELLS = frozenset(("time", "timeit", "capture", "prun", "python", "python3", "pypy"))
+"""Cell magics whose body is still Python."""
+ACTIVE_HTML = re.compile(
+    r"(?i)<\s*(script|iframe|object|embed|base|form)\b|<meta[^>]{0,200}http-equiv|[\s\"'/]on[a-z]{3,20}\s*=|javascript\s*:"
+)
+_ACTIVE_TYPES = frozenset(("application/javascript", "text/javascript", "application/x-javascript"))
+
+
+class Magic(NamedTuple):
+    """One magic or shell line."""
+
+    cell: int
+    line: int
+    text: str
+    """As written: `!pip install x`, `%load_ext y`, `%%bash`."""
+    body: str = ""
+    """What stands below a cell magic whose body is not Python."""
+
+
+class Output(NamedTuple):
+    """One output that a browser would run."""
+
+    cell: int
+    kind: str
+    """Its media type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotebookReading(Reading):
+    """One notebook."""
+
+    text: str
+    cells: int
+    language: str
+    magics: tuple[Magic, ...] = ()
+    outputs: tuple[Output, ...] = ()
+
+
+def read(source: Source, budget: Budget, name: str) -> NotebookReading:
+    """Read the cells. Raises `InputError` (`bad-json`, `bad-notebook`)."""
+    document = json_format.read(source, budget, name if name.endswith(".json") else f"{name}.json")
+    cells = list(_cells(document.value))
+    if len(cells) > MAX_CELLS:
+        raise InputError("bad-notebook", f"{len(cells)} cells, limit {MAX_CELLS}")
+    language = _language(document.value)
+    magics: list[Magic] = []
+    parts: list[Part] = []
+    for number, cell in enumerate(cells, 1):
+        budget.spend_members()
+        if cell.get("cell_type") == "code":
+            code, found = split_magics(_text(cell.get("source", cell.get("input"))), number)
+            magics += found
+            if code.strip() and language == "python":
+                source_part = MemorySource(code.encode("utf-8", "surrogatepass"))
+                parts.append(Part(name=f"cell {number}", source=source_part, kind="python"))
+    gap = Gap(code="notebook-language", message=f"cells in {language!r} are not read")
+    return NotebookReading(
+        format="notebook",
+        text=document.text,
+        cells=len(cells),
+        language=language,
+        magics=tuple(magics),
+        outputs=tuple(_outputs(cells)),
+        parts=tuple(parts),
+        anomalies=document.anomalies,
+        gaps=() if language == "python" else (gap,),
+    )
+
+
+def _cells(value: Any) -> Iterator[dict[str, Any]]:
+    sheets = value.get("worksheets", [value]) if isinstance(value, dict) else None
+    if not isinstance(sheets, list) or not isinstance(value.get("nbformat"), int):
+        raise InputError("bad-notebook", "no notebook: it has no nbformat")
+    for sheet in sheets:
+        cells = sheet.get("cells") if isinstance(sheet, dict) else None
+        if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+            raise InputError("bad-notebook", "no notebook: its cells are not a list of objects")
+        yield from cells
+
+
+def _language(value: dict[str, Any]) -> str:
+    metadata = value.get("metadata")
+    info = metadata if isinstance(metadata, dict) else {}
+    for key, name in (("language_info", "name"), ("kernelspec", "language")):
+        inner = info.get(key)
+        language = inner.get(name) if isinstance(inner, dict) else None
+        if isinstance(language, str) and language:
+            return "python" if language.lower() in ("python", "python3", "ipython") else language[:40]
+    return "python"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(item for item in value if isinstance(item, str))
+    return value if isinstance(value, str) else ""
+
+
+def split_magics(code: str, cell: int) -> tuple[str, list[Magic]]:
+    """The cell's Python with `pass` where magics stood, and the magics."""
+    lines = code.splitlines()
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    head = lines[first].strip() if lines else ""
+    if head.startswith("%%"):
+        magic = head[2:].split(maxsplit=1)[0] if head[2:].strip() else ""
+        if magic not in _PYTHON_CELLS:
+            return "", [Magic(cell, first + 1, head[:300], "\n".join(lines[first + 1 :])[:20_000])]
+        lines[first] = ""
+    found: list[Magic] = []
+    kept: list[str] = []
+    inside = False
+    for number, line in enumerate(lines, 1):
+        match = None if inside else _MAGIC.match(line)
+        if match and _is_magic(match):
+            found.append(Magic(cell, number, line.strip()[:300]))
+            kept.append(f"{match['indent']}{match['target'] or ''}{'None' if match['target'] else 'pass'}")
+        else:
+            kept.append("pass" if _HELP.match(line) and not inside else line)
+            inside = inside ^ (line.count('"""') % 2 == 1 or line.count("'''") % 2 == 1)
+    return "\n".join(kept) + "\n", found
+
+
+def _is_magic(match: re.Match[str]) -> bool:
+    """`x = y % z` continued on a line that begins with `%` is none; `%name` and `!command` are."""
+    if match["target"] and "=" in match["target"].rstrip()[:-1]:
+        return False
+    return bool(match["magic"][0] in "!?" or re.match(r"[A-Za-z_]", match["text"]))
+
+
+def _outputs(cells: list[dict[str, Any]]) -> Iterator[Output]:
+    for number, cell in enumerate(cells, 1):
+        outputs = cell.get("outputs")
+        for output in outputs if isinstance(outputs, list) else []:
+            data = output.get("data", output) if isinstance(output, dict) else {}
+            for kind, content in data.items() if isinstance(data, dict) else []:
+                if kind in _ACTIVE_TYPES or (
+                    kind in ("text/html", "image/svg+xml", "html", "svg")
+                    and ACTIVE_HTML.search(_text(content))
+                ):
+                    yield Output(number, str(kind))
+        if cell.get("cell_type") in ("markdown", "raw") and ACTIVE_HTML.search(_text(cell.get("source"))):
+            yield Output(number, str(cell["cell_type"]))

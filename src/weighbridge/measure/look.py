@@ -1,0 +1,201 @@
+"""Looking into a file before its bytes are hashed: the examiner, or the readers alone when only tensors are wanted.
+
+Tensors that lie in the file in order are left to the pass that hashes the file; all others (compressed, strided,
+big-endian, already passed) are hashed here, through the same source that the examiner saw.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any
+
+from weighbridge.core.artifact import Member
+from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError, LimitError
+from weighbridge.core.manifest import TensorEntry
+from weighbridge.core.source import Source
+from weighbridge.core.text import visible
+from weighbridge.formats.reading import TensorRef
+from weighbridge.measure.hashes import Feed, Shards, Tensors, Whole, hasher, streams
+from weighbridge.measure.ledger import Ledger
+from weighbridge.measure.tap import Tap
+from weighbridge.measure.tensors import Listing, content, cost, external_path, list_tensors, listing, refused
+
+Examiner = Callable[[Member, Source], Any]
+
+SLACK = 64 * 1024**2
+"""Bytes that a file's tensors may cost beyond four times its size: views overlap, hostile ones without end."""
+
+
+@dataclass(slots=True)
+class File:
+    """One member on its way: what feeds on its bytes, and what is known about its tensors."""
+
+    index: int
+    member: Member
+    wholes: list[Whole] = field(default_factory=list)
+    shards: list[Shards] = field(default_factory=list)
+    pending: list[tuple[str, TensorRef]] = field(default_factory=list)
+    """(file that owns it, tensor) for those that the hashing pass takes."""
+    tensors: list[TensorEntry] = field(default_factory=list)
+    stream: Tensors | None = None
+
+    @property
+    def feeds(self) -> list[Feed]:
+        """Everything that wants all bytes in order."""
+        return [*self.wholes, *self.shards, *([self.stream] if self.stream is not None else [])]
+
+
+class Looker:
+    """Looks at one file after the other, in the calling thread."""
+
+    def __init__(self, ledger: Ledger, examine: Examiner | None) -> None:
+        self._ledger, self._examine = ledger, examine
+        self._tensors = ledger.plan.tensors
+        self._budget = Budget()
+        self._externals: dict[str, list[tuple[str, TensorRef]]] = {}
+        """Path of a raw data file → tensors of other files that lie in it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to look for."""
+        return self._examine is None and not self._tensors
+
+    def look(self, file: File, source: Source) -> None:
+        """Examine the file, and get its tensors ready or hashed."""
+        found: Listing | None = None
+        if self._examine is not None:
+            answer = self._examine(file.member, source)
+            found = _listing(file.member.path, answer)
+            self._ledger.examined[file.index] = _without_sources(answer)
+        if self._tensors:
+            path = file.member.path
+            self._take_all(file, source, found or list_tensors(source, path, self._budget))
+            self._take_over(file, source.size)
+
+    def look_at_failure(self, file: File, error: InputError) -> None:
+        """Let the examiner hear of a file that it cannot see, so that no file vanishes from its account."""
+        if self._examine is not None and file.index not in self._ledger.examined:
+            self._ledger.examined[file.index] = self._examine(file.member, _FailedSource(error))
+
+    def settle(self, file: File) -> None:
+        """The file's bytes have all streamed by: its tensors are known."""
+        if file.stream is not None:
+            digests = dict(zip(_places(file), file.stream.digests, strict=True))
+            file.tensors += [_entry(owner, ref, digests[ref.spans]) for owner, ref in file.pending]
+        if file.tensors:
+            self._ledger.tensors[file.index] = file.tensors
+
+    def finish(self) -> None:
+        """All files are done: tensors that still wait for their data file wait in vain."""
+        for path, refs in self._externals.items():
+            for owner, _ in refs:
+                self._unlisted(
+                    owner, f'its data file "{visible(path, 200)}" is not in the model, or came before it'
+                )
+
+    def _take_all(self, file: File, source: Source, found: Listing) -> None:
+        path = file.member.path
+        if found.unlisted and path not in self._externals:
+            self._unlisted(path, found.unlisted)
+        if sum(cost(ref) for ref in _distinct(found.tensors)) > 4 * source.size + SLACK:
+            self._unlisted(path, "its tensors overlap far too often")
+            return
+        for ref in sorted(found.tensors, key=_first_byte):
+            try:
+                self._take(file, source, ref)
+            except (InputError, LimitError) as error:
+                self._unlisted(path, f'tensor "{visible(ref.name, 100)}": {error.message}')
+
+    def _take(self, file: File, source: Source, ref: TensorRef) -> None:
+        """Hash it here, or leave it to a pass over the bytes.
+
+        Reading here may move the tap's cursor. Tensors come in the order in which they can be left to the pass (see
+        `_first_byte`), so none that was left to it is overtaken.
+        """
+        path = file.member.path
+        if ref.external:
+            if not streams(ref):
+                raise InputError("bad-tensor", "its items lie out of order in another file")
+            self._externals.setdefault(external_path(path, ref), []).append((path, ref))
+            return
+        why = refused(ref, (ref.source or source).size)
+        if why:
+            raise InputError("bad-tensor", why)
+        if streams(ref, source.cursor if isinstance(source, Tap) else 0):
+            file.pending.append((path, ref))
+            return
+        digest = hasher("blake3")
+        for piece in content(ref, ref.source or source):
+            digest.update(piece)
+            self._ledger.tick()
+        file.tensors.append(_entry(path, ref, digest.digest()))
+
+    def _take_over(self, file: File, size: int) -> None:
+        """Add the tensors of other files that lie in this one. Equal spans (tied weights) are hashed once."""
+        for owner, ref in self._externals.pop(file.member.path, ()):
+            why = refused(ref, size)
+            if why:
+                self._unlisted(owner, f'tensor "{visible(ref.name, 100)}": {why}')
+            else:
+                file.pending.append((owner, ref))
+        if file.pending:
+            file.stream = Tensors(_places(file))
+
+    def _unlisted(self, path: str, why: str) -> None:
+        self._ledger.unlisted.setdefault(path, why)
+
+
+class _FailedSource:
+    """Stands for a file that could not be opened; says so whatever is asked of it."""
+
+    def __init__(self, error: InputError) -> None:
+        self._error = error
+
+    @property
+    def size(self) -> int:
+        raise self._error
+
+    def read(self, offset: int, length: int) -> bytes:
+        raise self._error
+
+
+def _listing(path: str, answer: Any) -> Listing | None:
+    """The tensors in an examiner's answer, if it is one that knows of tensors (`scan.engine.Examination`)."""
+    if not hasattr(answer, "tensors_unlisted"):
+        return None
+    formats = frozenset(answer.result.format.split("+"))
+    gaps = any(not item.place.parts for item in answer.unread)
+    return listing(path, formats, answer.tensors, answer.tensors_unlisted, gaps=gaps)
+
+
+def _without_sources(answer: Any) -> Any:
+    """The answer without the sources of its tensors, which would hold their file's bytes in memory."""
+    if not is_dataclass(answer) or isinstance(answer, type) or not getattr(answer, "tensors", None):
+        return answer
+    held: Any = answer
+    return replace(
+        held, tensors=tuple(ref._replace(source=None) if ref.source else ref for ref in held.tensors)
+    )
+
+
+def _places(file: File) -> list[tuple[tuple[int, int], ...]]:
+    return list(dict.fromkeys(ref.spans for _, ref in file.pending))
+
+
+def _entry(path: str, ref: TensorRef, digest: bytes) -> TensorEntry:
+    return TensorEntry(ref.name, ref.dtype, tuple(ref.shape), bytes(digest), path)
+
+
+def _first_byte(ref: TensorRef) -> int:
+    """Where it begins in the file; before everything else when no pass can take it."""
+    return min((offset for offset, length in ref.spans if length), default=0) if streams(ref) else -1
+
+
+def _distinct(refs: Iterable[TensorRef]) -> Iterator[TensorRef]:
+    """Each place once: tied weights are stored and hashed once, however many names they have."""
+    seen: set[Any] = set()
+    for ref in refs:
+        place = (id(ref.source), ref.external, ref.spans, ref.strides, ref.shape if ref.strides else None)
+        if place not in seen:
+            seen.add(place)
+            yield ref

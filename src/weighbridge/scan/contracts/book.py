@@ -1,0 +1,122 @@
+"""The book of contracts: reviewed data in `*.toml`, one file an ecosystem, read when a name of it is met.
+
+A contract says of one exact (module, qualified name) with which arguments calling it at load time only builds data.
+`[[contract]]` tables give calls, states and items; `[[family]]` tables list many classes with one contract. Every
+table says why. Names that are in no file are unproved; there is no pattern, prefix or wildcard.
+"""
+
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+Signature = tuple[str, ...]
+"""One shape per argument; the last may end in `...` for any number, and any may end in `?` to be left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What may be done with one name at load time. A name without `call` and `new` may only be looked up."""
+
+    name: str
+    """`module:qualname`."""
+    why: str
+    call: tuple[Signature, ...] = ()
+    """Arguments with which it may be called."""
+    new: tuple[Signature, ...] = ()
+    """Arguments with which its `__new__` may be called; only classes have this."""
+    state: tuple[str, ...] = ()
+    """Shapes that BUILD may set on what it makes."""
+    items: tuple[str, ...] = ()
+    """Which of `list`, `dict` and `set` it may be filled like: `extend`, `__setitem__`, `add`."""
+    makes: str = ""
+    """The class of the result: "" for itself, `@0` for the class given as the first argument, or a name."""
+    checks: tuple[str, ...] = ()
+    """Further checks over all arguments (`shapes.CHECKS`)."""
+    enum: bool = False
+    """True for an enumeration: `getattr` may take a member of it."""
+
+
+ECOSYSTEMS: Mapping[str, str] = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "sklearn": "sklearn",
+    "joblib": "joblib",
+    "pandas": "pandas",
+    "torch": "torch",
+    "torchvision": "torch",
+    "lightgbm": "boosting",
+    "xgboost": "boosting",
+    "catboost": "boosting",
+    "transformers": "training",
+    "accelerate": "training",
+    "pytorch_lightning": "training",
+    "lightning": "training",
+    "lightning_fabric": "training",
+    "omegaconf": "training",
+}
+"""Top-level package → file. The standard library's modules are all in `python.toml`."""
+
+
+def find(module: str | None, qualname: str | None) -> Contract | None:
+    """The contract of an exact name, or None."""
+    if module is None or qualname is None:
+        return None
+    top = module.partition(".")[0]
+    file = ECOSYSTEMS.get(top) or ("python" if top in sys.stdlib_module_names else "")
+    return page(file).get(f"{module}:{qualname}") if file else None
+
+
+def find_named(name: str) -> Contract | None:
+    """The contract of `module:qualname`."""
+    module, _, qualname = name.partition(":")
+    return find(module, qualname)
+
+
+@cache
+def page(file: str) -> Mapping[str, Contract]:
+    """All contracts of one file, by name."""
+    document = tomllib.loads((Path(__file__).parent / f"{file}.toml").read_text("utf-8"))
+    found: dict[str, Contract] = {}
+    for table in document.get("contract", ()):
+        for name in table["names"]:
+            _add(found, _contract(name, table))
+    for table in document.get("family", ()):
+        for module, names in table["modules"].items():
+            for qualname in names:
+                _add(found, _contract(f"{module}:{qualname}", table))
+    return found
+
+
+def _add(found: dict[str, Contract], contract: Contract) -> None:
+    if contract.name in found:
+        raise ValueError(f"{contract.name} stands twice in the contracts")
+    found[contract.name] = contract
+
+
+_KEYS = {"names", "modules", "why", "call", "new", "state", "items", "makes", "checks", "enum"}
+
+
+def _contract(name: str, table: Mapping[str, Any]) -> Contract:
+    unknown = set(table) - _KEYS
+    if unknown or not table.get("why"):
+        raise ValueError(f"contract of {name}: unknown keys {sorted(unknown)}, or no reason")
+    return Contract(
+        name=name,
+        why=table["why"],
+        call=tuple(tuple(signature) for signature in table.get("call", ())),
+        new=tuple(tuple(signature) for signature in table.get("new", ())),
+        state=tuple(table.get("state", ())),
+        items=tuple(table.get("items", ())),
+        makes=table.get("makes", ""),
+        checks=tuple(table.get("checks", ())),
+        enum=table.get("enum", False),
+    )
+
+
+def files() -> tuple[str, ...]:
+    """Names of all contract files."""
+    return tuple(sorted({"python", *ECOSYSTEMS.values()}))

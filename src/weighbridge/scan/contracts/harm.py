@@ -1,0 +1,227 @@
+"""What a call would do to whoever loads the file, in words. Used to name harm, never to find something safe.
+
+Names are resolved as far as constants go (`getattr(import_module("os"), "system")` is `os.system`), because a
+finding that says what happens is worth more than one that says "unproved".
+"""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from weighbridge.formats.pickle import Call, Global, List, Value
+
+MAX_STEPS = 32
+"""Calls inside calls that are followed to find a name."""
+
+
+def does(value: Value) -> str:
+    """What calling the value does, as the end of "loading this file …"; "" when the list has nothing on it."""
+    if makes_code(value):
+        return "runs Python code that the file carries"
+    path = resolved(value)
+    return harm_of(path) if path else ""
+
+
+def grave(does: str) -> bool:
+    """Whether handing on a callable that does this is as bad as calling it."""
+    return does not in _lists()[2]
+
+
+def harm_of(path: str) -> str:
+    """What `module.name` does, however it is spelled: also as the tail of a longer dotted path."""
+    words = path.split(".")
+    exact, modules, _ = _lists()
+    for start in range(min(len(words), MAX_STEPS)):
+        if start and words[start] not in _TOPS:
+            continue
+        tail = words[start:]
+        found = exact.get(".".join(tail)) or _of_module(tail, modules)
+        if found:
+            return found
+    if any(word.startswith("__") and word.endswith("__") and word not in _HARMLESS for word in words[1:]):
+        return "reaches into the interpreter's own attributes"
+    return ""
+
+
+_HARMLESS = frozenset({"__main__", "__init__", "__new__", "__newobj__", "__newobj_ex__", "__mp_main__"})
+
+
+def _of_module(words: list[str], modules: dict[str, str]) -> str:
+    """By a whole module. Classes of libraries are left out: making an object of one is what real pickles do."""
+    if not is_stdlib(words[0]) and (not looks_like_function(words[-1]) or looks_like_maker(words[-1])):
+        return ""
+    for end in range(len(words) - 1, 0, -1):
+        found = modules.get(".".join(words[:end]))
+        if found:
+            return found
+    return ""
+
+
+@cache
+def _lists() -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
+    document = tomllib.loads((Path(__file__).parent / "harm.toml").read_text("utf-8"))
+    exact: dict[str, str] = {}
+    modules: dict[str, str] = {}
+    for entry in document["harm"]:
+        for name in entry["names"]:
+            module, _, qualname = name.partition(":")
+            if qualname == "*":
+                modules.setdefault(module, entry["does"])
+            else:
+                exact.setdefault(f"{module}.{qualname}", entry["does"])
+    return exact, modules, frozenset(e["does"] for e in document["harm"] if not e.get("grave", True))
+
+
+_TOPS = frozenset(
+    {"os", "sys", "subprocess", "builtins", "posix", "nt", "shutil", "socket", "ctypes", "importlib", "pickle", "runpy", "pty",
+     "code", "commands", "webbrowser", "urllib", "requests", "marshal", "platform", "tempfile", "pkgutil", "multiprocessing"}
+)  # fmt: skip
+"""Modules that other modules import and that can thus be reached through them: `shutil` → `os.system`."""
+
+
+# ---- names behind values
+
+
+def resolved(value: Value) -> str:
+    """The dotted path that a value stands for, as far as constants say; "" when they do not."""
+    words: list[str] = []
+    for _ in range(MAX_STEPS):
+        if type(value) is Global:
+            head = f"{value.module}.{value.qualname}" if value.module is not None else ""
+            return _plain(".".join([head, *reversed(words)])) if head else ""
+        if type(value) is not Call or type(value.args) is not tuple:
+            return ""
+        module = _module(value)
+        if module:
+            return _plain(".".join([module, *reversed(words)]))
+        step = _step(value)
+        if step is None:
+            return ""
+        value, name = step
+        words += list(reversed(name.split("."))) if name else []
+    return ""
+
+
+def _plain(path: str) -> str:
+    return ".".join(word for word in path.split(".") if word not in ("__dict__", "__call__", ""))
+
+
+_IMPORTS = frozenset(
+    {"builtins.__import__", "importlib.import_module", "importlib.__import__", "importlib._bootstrap._gcd_import", "pkgutil.resolve_name", "pydoc.locate",
+     "pydoc.safeimport", "__builtin__.__import__"}
+)  # fmt: skip
+
+
+def _module(call: Call) -> str:
+    """The module or object that an import call gives."""
+    name = call.callable.name if type(call.callable) is Global else ""
+    if name in _IMPORTS and call.args and type(call.args[0]) is str:
+        return call.args[0].replace(":", ".")
+    return ""
+
+
+_GETS = frozenset(
+    {"builtins.getattr", "builtins.object.__getattribute__", "inspect.getattr_static", "operator.getitem", "_operator.getitem", "builtins.dict.get", "builtins.dict.__getitem__",
+     "builtins.type.__getattribute__"}
+)  # fmt: skip
+_GETTERS = frozenset({"operator.attrgetter", "_operator.attrgetter", "operator.itemgetter", "_operator.itemgetter", "operator.methodcaller", "_operator.methodcaller"})
+_WRAPS = frozenset({"functools.partial", "_functools.partial", "builtins.vars", "types.MethodType", "builtins.staticmethod", "builtins.classmethod", "functools.lru_cache",
+                    "builtins.id", "copy.copy", "copy.deepcopy"})  # fmt: skip
+
+
+def _step(call: Call) -> tuple[Value, str] | None:
+    """One step from what a call gives to the value that it takes it from, and the name it takes."""
+    target, args = call.callable, call.args
+    name = target.name if type(target) is Global else ""
+    if name in _GETS and len(args) >= 2 and type(args[1]) is str:
+        return args[0], args[1]
+    if name in _WRAPS and args:
+        return args[0], ""
+    if name == "functools.reduce" and len(args) == 3 and type(args[1]) in (tuple, List):
+        return args[2], ".".join(word for word in args[1] if type(word) is str)
+    if type(target) is Call and type(target.callable) is Global and target.callable.name in _GETTERS and args:
+        first = target.args[0] if type(target.args) is tuple and target.args else None
+        return (args[0], first) if type(first) is str else None
+    return None
+
+
+_CODE_MAKERS = frozenset(
+    {"types.FunctionType", "types.LambdaType", "dill._dill._create_function", "cloudpickle.cloudpickle._make_function", "cloudpickle.cloudpickle._fill_function",
+     "cloudpickle.cloudpickle._make_skel_func", "cloudpickle._make_function", "cloudpickle.cloudpickle_fast._make_function"}
+)  # fmt: skip
+
+
+def makes_code(value: Value) -> bool:
+    """Whether a value is a function made of code that stands in the stream."""
+    if type(value) is Call and type(value.callable) is Global:
+        return value.callable.name in _CODE_MAKERS
+    return False
+
+
+CARRIES_CODE = frozenset(
+    {*_CODE_MAKERS, "types.CodeType", "dill._dill._create_code", "dill._dill._create_type", "dill._dill._create_cell", "cloudpickle.cloudpickle._make_skeleton_class",
+     "cloudpickle.cloudpickle._builtin_type", "cloudpickle.cloudpickle._make_empty_cell", "cloudpickle.cloudpickle._make_cell", "cloudpickle.cloudpickle.subimport",
+     "cloudpickle.cloudpickle._class_setstate", "cloudpickle.cloudpickle._function_setstate", "cloudpickle.cloudpickle._make_dict_keys"}
+)  # fmt: skip
+"""Functions of dill and cloudpickle that rebuild code and classes."""
+
+
+# ---- what arguments look like
+
+_SUSPICIOUS = re.compile(
+    r"""__import__|\bimport\s+\w+|\b(?:os|subprocess|socket|shutil|sys|builtins)\.\w+|\b(?:exec|eval|compile|open|system|getattr)\s*\(
+    |/bin/|\b(?:ba|z|da)?sh\s+-c\b|\bcurl\s|\bwget\s|\bpowershell\b|\bcmd(?:\.exe)?\s+/c|\bnc\s+-|/etc/passwd|/dev/tcp|\brm\s+-|\bchmod\s
+    |\blambda\b.*:|[;&|]\s*\w+\s|\$\(|`\w+""",
+    re.VERBOSE,
+)
+_PLACES = re.compile(r"(?:https?|ftp|file|s3|gs|smb)://|^[/~]|\.\./|^[A-Za-z]:\\|\\\\")
+MAX_LOOKED = 200
+"""Values inside arguments that are looked at."""
+
+
+def suspicious(args: Value, *, places: bool = False) -> str:
+    """The first string among arguments that looks like code or a command (or, with `places`, a path or address)."""
+    for text in _strings(args):
+        piece = text[:4096]
+        if _SUSPICIOUS.search(piece) or (places and _PLACES.search(piece)):
+            return text
+    return ""
+
+
+def _strings(args: Value) -> Iterator[str]:
+    todo, looked = [args], 0
+    while todo and looked < MAX_LOOKED:
+        value = todo.pop()
+        looked += 1
+        if type(value) is str:
+            yield value
+        elif type(value) is bytes:
+            yield value[:4096].decode("latin-1")
+        elif type(value) is tuple or isinstance(value, list):
+            todo += reversed(value[:MAX_LOOKED])
+
+
+def is_stdlib(module: str | None) -> bool:
+    """Whether a module is Python's own."""
+    return module is not None and module.partition(".")[0] in _STDLIB
+
+
+_STDLIB = sys.stdlib_module_names | {"__builtin__", "commands", "popen2", "imp", "asyncore", "distutils", "test"}
+
+
+def looks_like_function(qualname: str | None) -> bool:
+    """A name in lower case: in Python's own modules and well-kept libraries these are functions, not classes."""
+    last = (qualname or "").rpartition(".")[2].lstrip("_")
+    return last[:1].islower()
+
+
+def looks_like_maker(qualname: str | None) -> bool:
+    """A name that libraries give to what `__reduce__` names: `_rebuild_tensor`, `__pyx_unpickle_Enum`."""
+    last = (qualname or "").rpartition(".")[2].lstrip("_").lower()
+    return last.startswith(_MAKERS)
+
+
+_MAKERS = ("rebuild", "reconstruct", "unpickle", "pyx_unpickle", "restore", "from_", "make_", "new", "create_", "deserialize", "build")

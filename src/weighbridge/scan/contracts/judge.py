@@ -1,0 +1,302 @@
+"""Judge a program: everything it does is inside a contract, or is named.
+
+The statement behind "proved": every name that CPython would look up while loading these bytes is in a contract, and
+every call, state and item that it would make is inside the contract of its callable. By induction over the opcodes
+nothing else runs. What is outside is `UNPROVED`; where the harm can be named it is `HARMFUL`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from weakref import WeakKeyDictionary
+
+from weighbridge.formats.pickle import (
+    Buffer,
+    Call,
+    Change,
+    Dict,
+    Extension,
+    Global,
+    Persistent,
+    PickleProgram,
+    Value,
+    walk,
+)
+from weighbridge.scan.contracts import harm
+from weighbridge.scan.contracts.book import Contract, find
+from weighbridge.scan.contracts.shapes import Use, allowed, class_of, contract_of, fits, storage_of
+
+
+class Level(StrEnum):
+    """How far from proved."""
+
+    UNPROVED = "unproved"
+    HARMFUL = "harmful"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """One thing that a program does and that is not inside a contract."""
+
+    level: Level
+    what: Call | Change | Global | Persistent | Extension | Buffer
+    name: str
+    """The callable's or class's name as far as it is known."""
+    does: str
+    """The end of "loading this file …"."""
+    certain: bool = True
+    """False where only the look of the name or of the arguments says so."""
+    kind: str = "call"
+    """`call`, `lookup`, `state`, `persistent`, `extension`, `buffer`, `code`."""
+
+    @property
+    def offset(self) -> int:
+        """Where it stands in the stream."""
+        return self.what.offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judgement:
+    """Everything outside the contracts, in stream order."""
+
+    items: tuple[Judged, ...]
+    ends_at: int | None = None
+    """The number of an opcode at which every loader breaks although the machine went on."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether nothing is outside the contracts."""
+        return not self.items and self.ends_at is None
+
+    def at(self, level: Level) -> tuple[Judged, ...]:
+        """The items of one level."""
+        return tuple(item for item in self.items if item.level is level)
+
+
+_judgements: WeakKeyDictionary[PickleProgram, Judgement] = WeakKeyDictionary()
+
+
+def judge(program: PickleProgram) -> Judgement:
+    """Judge one program; several rules ask, the work is done once."""
+    known = _judgements.get(program)
+    if known is None:
+        known = _judgements[program] = _Judge(program).judgement()
+    return known
+
+
+class _Judge:
+    """One look over one program."""
+
+    def __init__(self, program: PickleProgram) -> None:
+        self._program = program
+        self._ends = self._end()
+        self._called: set[int] = set()
+
+    def judgement(self) -> Judgement:
+        calls = [item for call in self._program.calls if self._happens(call) for item in self._call(call)]
+        changes = [item for change in self._program.changes if self._happens(change) for item in self._change(change)]
+        rest = [*self._persistents(), *self._extensions(), *self._buffers()]
+        lookups = [item for found in self._program.globals if self._happens(found) for item in self._lookup(found, self._passed())]
+        items = sorted([*calls, *changes, *rest, *lookups], key=lambda item: item.offset)
+        return Judgement(items=tuple(items), ends_at=self._ends)
+
+    def _happens(self, what: Call | Change | Global | Persistent | Extension) -> bool:
+        return self._ends is None or what.index < self._ends
+
+    def _end(self) -> int | None:
+        """A name taken from an object that is certainly no text: every loader breaks there."""
+        for found in self._program.globals:
+            if any(type(part) is Call and self._is_no_text(part) for part in found.parts):
+                return found.index
+        return None
+
+    def _is_no_text(self, call: Call) -> bool:
+        contract = contract_of(call)
+        return contract is not None and contract.name != "builtins:str" and not any(self._call(call))
+
+    # -- calls
+
+    def _call(self, call: Call) -> Iterator[Judged]:
+        target = call.callable
+        self._called.add(id(target))
+        contract = find(target.module, target.qualname) if type(target) is Global else None
+        if contract is not None and self._allowed(call, contract):
+            return
+        name = harm.resolved(target) or _spelled(target)
+        if type(target) is Global and target.name in harm.CARRIES_CODE:
+            yield Judged(level=Level.UNPROVED, what=call, name=name, does="rebuilds Python code that it carries", kind="code")
+            return
+        does = harm.does(target)
+        if does:
+            yield Judged(level=Level.HARMFUL, what=call, name=name, does=does)
+        else:
+            yield self._unknown(call, name, contract)
+
+    def _allowed(self, call: Call, contract: Contract) -> bool:
+        if type(call.args) is not tuple:
+            return False
+        if call.how in ("NEWOBJ", "NEWOBJ_EX"):
+            return self._keywords(call, contract) and allowed(contract.new, call.args, contract, call.index)
+        if call.how in ("INST", "OBJ") and not call.args and contract.new:
+            return () in contract.new
+        if allowed(contract.call, call.args, contract, call.index):
+            return True
+        return self._reconstructs(call, contract)
+
+    def _keywords(self, call: Call, contract: Contract) -> bool:
+        """Keyword arguments of NEWOBJ_EX: none, or (for a tuple subclass and the like) not followed."""
+        return call.kwargs is None or (type(call.kwargs) is Dict and not call.kwargs)
+
+    def _reconstructs(self, call: Call, contract: Contract) -> bool:
+        """`copyreg._reconstructor(cls, base, state)` and `copyreg.__newobj__(cls, …)`: `__new__` by another name."""
+        if contract.name not in ("copyreg:_reconstructor", "copyreg:__newobj__") or not call.args:
+            return False
+        cls = call.args[0]
+        inner = find(cls.module, cls.qualname) if type(cls) is Global else None
+        if inner is None:
+            return False
+        if contract.name == "copyreg:__newobj__":
+            return allowed(inner.new, call.args[1:], inner, call.index)
+        return len(call.args) == 3 and _base_fits(call.args[1], call.args[2], call.index) and () in inner.new
+
+    def _unknown(self, call: Call, name: str, contract: Contract | None) -> Judged:
+        """Outside all contracts: worse where the name or the arguments look like harm."""
+        target = call.callable
+        found = target if type(target) is Global else None
+        if contract is not None:
+            does = f"calls {name} with arguments outside its contract"
+        else:
+            does = f"calls {name}, which is in no contract"
+        if found is not None and found.module is None:
+            return Judged(level=Level.HARMFUL, what=call, name=name, does="calls a function whose name it computes", certain=False)
+        if found is not None and contract is None and harm.is_stdlib(found.module) and harm.looks_like_function(found.qualname):
+            return Judged(level=Level.HARMFUL, what=call, name=name, certain=False,
+                          does=f"calls {name}, a function of Python's own that builds no data")  # fmt: skip
+        if contract is None and not _is_making(call) and harm.suspicious(call.args, places=found is not None and _is_library(found)):
+            return Judged(level=Level.HARMFUL, what=call, name=name, does=f"calls {name} with what looks like a command", certain=False)
+        return Judged(level=Level.UNPROVED, what=call, name=name, does=does)
+
+    # -- names
+
+    def _lookup(self, found: Global, passed: set[int]) -> Iterator[Judged]:
+        if id(found) in self._called or (found.module is not None and find(found.module, found.qualname) is not None):
+            return
+        if found.module is None:
+            yield Judged(level=Level.UNPROVED, what=found, name="?", does="imports a name that it computes", kind="lookup")
+            return
+        does = harm.harm_of(found.name)
+        if does and harm.grave(does) and id(found) in passed:
+            yield Judged(level=Level.HARMFUL, what=found, name=found.name, kind="lookup",
+                         does=f"hands on {found.name}, which {does}")  # fmt: skip
+        elif does:
+            yield Judged(level=Level.UNPROVED, what=found, name=found.name, kind="lookup",
+                         does=f"imports {found.name}, which {does} when it is called")  # fmt: skip
+        else:
+            yield Judged(level=Level.UNPROVED, what=found, name=found.name, kind="lookup",
+                         does=f"imports {found.name}, which is in no contract")  # fmt: skip
+
+    def _passed(self) -> set[int]:
+        """Names that stand in arguments or in state: somebody may call them."""
+        if not hasattr(self, "_seen"):
+            roots = [v for call in self._program.calls for v in (call.args, call.kwargs)]
+            roots += [change.value for change in self._program.changes]
+            self._seen = {id(value) for value in walk(*roots) if type(value) is Global}
+        return self._seen
+
+    # -- state
+
+    def _change(self, change: Change) -> Iterator[Judged]:
+        target = change.target
+        if type(target) is not Call:
+            yield self._on_name(change, target)
+            return
+        contract = contract_of(target)
+        if contract is not None and self._change_allowed(change, target, contract):
+            return
+        if contract is None and _is_unproved(target):
+            # The object itself is already named as unproved; its state is part of the same doubt.
+            yield Judged(level=Level.UNPROVED, what=change, name=_spelled(target.callable), kind="state",
+                         does=f"sets state on an object of {_spelled(target.callable)}")  # fmt: skip
+            return
+        name = class_of(target).replace(":", ".") or _spelled(target.callable)
+        yield Judged(level=Level.UNPROVED, what=change, name=name, kind="state", does=f"sets state on {name} that is outside its contract")
+
+    def _change_allowed(self, change: Change, target: Call, contract: Contract) -> bool:
+        if change.how == "BUILD":
+            use = Use(index=change.index, target=target)
+            return any(fits(change.value, shape, use) for shape in contract.state)
+        kind = {"APPEND": "list", "APPENDS": "list", "SETITEMS": "dict", "ADDITEMS": "set"}[change.how]
+        return kind in contract.items
+
+    def _on_name(self, change: Change, target: Value) -> Judged:
+        """State set on a class, a function or a module changes it for the whole process."""
+        if type(target) is Global:
+            does = f"changes {target.name} for the whole process"
+            return Judged(level=Level.HARMFUL, what=change, name=target.name, does=does, kind="state")
+        name = type(target).__name__.lower()
+        return Judged(level=Level.UNPROVED, what=change, name=name, does=f"sets state on a {name}", kind="state")
+
+    # -- the rest
+
+    def _persistents(self) -> Iterator[Judged]:
+        for found in self._program.persistents:
+            if self._happens(found) and storage_of(found) is None:
+                yield Judged(level=Level.UNPROVED, what=found, name="persistent id", kind="persistent",
+                             does="asks the loading program for an object by an id that is no torch storage")  # fmt: skip
+
+    def _extensions(self) -> Iterator[Judged]:
+        for found in self._program.extensions:
+            yield Judged(level=Level.UNPROVED, what=found, name=f"extension {found.code}", kind="extension",
+                         does=f"uses extension code {found.code}, whose name is not in the file")  # fmt: skip
+
+    def _buffers(self) -> Iterator[Judged]:
+        found = next((v for v in self._program.values() if type(v) is Buffer), None) if self._program.buffers else None
+        if found is not None:
+            yield Judged(level=Level.UNPROVED, what=found, name="buffer", kind="buffer", does="needs data from outside the file")
+
+
+def _base_fits(base: Value, state: Value, index: int) -> bool:
+    """The base class and its state: `object, None`, or a plain container with what it holds."""
+    name = f"{base.module}:{base.qualname}" if type(base) is Global else ""
+    if name == "builtins:object":
+        return state is None
+    shape = _BASES.get(name)
+    return shape is not None and fits(state, shape, Use(index=index))
+
+
+_BASES = {
+    "builtins:dict": "dict|@collections:OrderedDict",
+    "builtins:list": "list",
+    "builtins:tuple": "tuple",
+    "builtins:set": "list|set",
+    "builtins:int": "int",
+    "builtins:float": "float",
+    "builtins:str": "str",
+    "builtins:bytes": "bytes",
+}
+
+
+def _spelled(target: Value) -> str:
+    if type(target) is Global:
+        return target.name
+    if type(target) is Call:
+        inner = harm.resolved(target) or (target.callable.name if type(target.callable) is Global else "a call")
+        return f"what {inner} gives"
+    return f"a {type(target).__name__.lower()}"
+
+
+def _is_making(call: Call) -> bool:
+    return call.how in ("NEWOBJ", "NEWOBJ_EX")
+
+
+def _is_library(found: Global) -> bool:
+    from weighbridge.scan.contracts.book import ECOSYSTEMS
+
+    top = (found.module or "").partition(".")[0]
+    return (top in ECOSYSTEMS or harm.is_stdlib(found.module)) and not harm.looks_like_maker(found.qualname)
+
+
+def _is_unproved(call: Call) -> bool:
+    return type(call.callable) is not Global or find(call.callable.module, call.callable.qualname) is None
+
+

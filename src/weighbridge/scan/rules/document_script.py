@@ -1,0 +1,56 @@
+"""The rule `document-script`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.formats.image import ImageReading
+from weighbridge.formats.notebook import ACTIVE_HTML
+from weighbridge.formats.reading import Reading
+from weighbridge.formats.text import TextReading
+from weighbridge.scan.rule import Rule
+
+MAX_FINDINGS = 20
+
+
+class DocumentScript(Rule):
+    """
+    ## What it does
+    Looks in HTML and SVG files for scripts, event handlers, frames, forms and addresses that run.
+
+    ## Why is this bad?
+    Opening the file in a browser runs them. An SVG looks like a picture and is a program; served from a hub, it runs with
+    the hub's own rights.
+
+    ## Example
+    ```xml
+    <svg xmlns="http://www.w3.org/2000/svg"><script>alert("weighbridge-sample")</script></svg>
+    ```
+
+    ## Use instead
+    PNG for pictures, Markdown for text.
+
+    ## Known problems
+    Saved interactive plots are HTML with scripts, and are reported.
+    """
+
+    name = "document-script"
+    summary = "an HTML or SVG file runs scripts when it is opened"
+    severity = Severity.WARNING
+    formats = ("html", "svg")
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """Twenty findings a file at most."""
+        if isinstance(reading, ImageReading):
+            for active in reading.active[:MAX_FINDINGS]:
+                yield self.finding(
+                    replace(place, line=active.line), f"opening it runs {active.what}", doubt=True
+                )
+        elif isinstance(reading, TextReading):
+            for count, match in enumerate(ACTIVE_HTML.finditer(reading.text)):
+                if count >= MAX_FINDINGS:
+                    return
+                line = reading.text.count("\n", 0, match.start()) + 1
+                yield self.finding(
+                    replace(place, line=line), f"opening it runs {match[0].strip()[:60]}", doubt=True
+                )

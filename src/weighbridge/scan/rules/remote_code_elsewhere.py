@@ -1,0 +1,78 @@
+"""The rule `remote-code-elsewhere`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.formats.json import JsonReading, Path, objects, walk
+from weighbridge.formats.reading import Reading
+from weighbridge.scan.rule import Rule
+
+_ATTENTION = ("_attn_implementation_internal", "_attn_implementation", "attn_implementation")
+_KERNELS = ("kernel", "kernels", "kernel_config", "hub_kernels", "hub_kernel")
+_REPOSITORY = re.compile(r"(?:\w+\|)?[\w.-]+/[\w.-]+(?:@[\w./-]+)?(?::[\w.]+)?\Z")
+_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+--[\w./]+\Z|[\w.-]+--[\w./]+\.\w+\Z")
+
+
+class RemoteCodeElsewhere(Rule):
+    """
+    ## What it does
+    Looks for config values that name code of another repository: `owner/repo--module.Class` in `auto_map` or
+    `custom_pipelines`, an attention implementation or kernel that is a repository on a hub.
+
+    ## Why is this bad?
+    What was scanned, signed and admitted here is not what will run: the other repository can change at any time. Where
+    the private key `_attn_implementation_internal` names one, transformers 4.56 to 5.2 loads and runs it without
+    `trust_remote_code`; that is an error.
+
+    ## Example
+    ```json
+    {"_attn_implementation_internal": "example/weighbridge-sample"}
+    ```
+
+    ## Use instead
+    Ship the code with the model, and choose kernels where the model is used, not in its config.
+
+    ## Known problems
+    A kernel from a repository that your organisation controls is reported too.
+
+    ## References
+    - CVE-2026-4372
+    """
+
+    name = "remote-code-elsewhere"
+    summary = "a config asks the loader to run code from another repository"
+    severity = Severity.WARNING
+    formats = ("json",)
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """One finding a value."""
+        if not isinstance(reading, JsonReading):
+            return
+        seen: set[tuple[Path, str]] = set()
+        for view in reading.views:
+            for path, value in _references(view):
+                if (path, value) in seen:
+                    continue
+                seen.add((path, value))
+                error = "_attn_implementation_internal" in path
+                yield self.finding(
+                    replace(place, line=reading.line(path)),
+                    f'key "{path[-1]}" makes the loader run code from {value[:200]}',
+                    severity=Severity.ERROR if error else None,
+                    doubt=True,
+                )
+
+
+def _references(value: Any) -> Iterator[tuple[Path, str]]:
+    for path, item in objects(value):
+        for key in _ATTENTION + _KERNELS:
+            for inner, text in walk(item.get(key), (*path, key)):
+                if isinstance(text, str) and _REPOSITORY.match(text):
+                    yield inner, text
+        for key in ("auto_map", "custom_pipelines"):
+            for inner, text in walk(item.get(key), (*path, key)):
+                if isinstance(text, str) and _REFERENCE.match(text):
+                    yield inner, text

@@ -1,0 +1,180 @@
+"""The rule `secret-in-file`."""
+
+import base64
+import binascii
+import json
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.formats.reading import Reading
+from weighbridge.scan.rule import Rule
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PLACEHOLDER = re.compile(
+    r"(?i)example|sample|dummy|placeholder|redacted|your|xxxx|0000|1234567890|abcdefgh|\.\.\.|\*\*\*"
+)
+MAX_FINDINGS = 50
+
+
+class Kind(NamedTuple):
+    """One kind of secret: a literal that must occur, its pattern, and what tells a real one from a look-alike."""
+
+    what: str
+    literal: str
+    pattern: re.Pattern[str]
+    check: Callable[[str], bool | None]
+    """True: checksum or structure is right; False: it is no secret; None: only the format fits."""
+
+
+def crc_base62(text: str) -> str:
+    """The six characters that end GitHub's and npm's tokens: CRC-32 of what is before them, in base 62."""
+    number, digits = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits
+
+
+def _checksum(token: str) -> bool:
+    body = token.partition("_")[2]
+    return crc_base62(body[:-6]) == body[-6:]
+
+
+def _random(token: str) -> bool | None:
+    """False for what a person typed as a placeholder."""
+    if _PLACEHOLDER.search(token):
+        return False
+    body = re.sub(r"^[A-Za-z]{2,4}[-_]", "", token)
+    entropy = -sum(n / len(body) * math.log2(n / len(body)) for n in Counter(body).values())
+    return True if entropy > 3.5 else (None if entropy > 3.0 else False)
+
+
+def _maybe(token: str) -> bool | None:
+    return None if _random(token) else False
+
+
+def _pem(block: str) -> bool | None:
+    """A key that decodes; an encrypted one is only a warning."""
+    body = re.sub(r"-----[^-]+-----|\\[nr]|[\s\"',]", "", block.split("-----END")[0])
+    body = re.sub(r"^(Proc-Type|DEK-Info):[^:]*", "", body)
+    try:
+        key = base64.b64decode(body[: len(body) // 4 * 4], validate=True)
+    except (binascii.Error, ValueError):
+        return None if len(body) > 200 and not _PLACEHOLDER.search(body[:60]) else False
+    if len(key) < 32:
+        return False
+    return None if "ENCRYPTED" in block else key[:1] == b"\x30" or key.startswith(b"openssh-key-v1\0") or None
+
+
+def _jwt(token: str) -> bool | None:
+    head = token.partition(".")[0]
+    try:
+        value = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, binascii.Error):
+        return False
+    return None if isinstance(value, dict) and "alg" in value else False
+
+
+_PEM = (
+    r"-----BEGIN (?:RSA |EC |DSA |OPENSSH |ENCRYPTED |PGP )?PRIVATE KEY(?: BLOCK)?-----[^-]{60,20000}"
+    r"-----END (?:RSA |EC |DSA |OPENSSH |ENCRYPTED |PGP )?PRIVATE KEY"
+)
+KINDS: tuple[Kind, ...] = (
+    Kind("a GitHub token", "gh", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36}\b"), _checksum),
+    Kind("a GitHub token", "github_pat_", re.compile(r"\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b"), _random),
+    Kind("an npm token", "npm_", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"), _checksum),
+    Kind("a Hugging Face token", "hf_", re.compile(r"\bhf_[A-Za-z0-9]{34}\b"), _random),
+    Kind("a Hugging Face token", "api_org_", re.compile(r"\bapi_org_[A-Za-z0-9]{34}\b"), _random),
+    Kind("an AWS access key", "AKIA", re.compile(r"\bAKIA[A-Z2-7]{16}\b"), _maybe),
+    Kind(
+        "an AWS secret key",
+        "aws",
+        re.compile(r"(?i)aws_?(?:secret_?access_?key|secret_?key)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"),
+        lambda text: _random(text[-40:]),
+    ),
+    Kind("a Slack token", "xox", re.compile(r"\bxox[abposr]-(?:\d{8,14}-){1,3}[A-Za-z0-9]{20,64}\b"), _random),
+    Kind("a Slack webhook", "hooks.slack.com", re.compile(r"hooks\.slack\.com/services/T\w{8,12}/B\w{8,12}/\w{20,26}"), _random),
+    Kind("an OpenAI key", "T3BlbkFJ", re.compile(r"\bsk-[\w-]{16,100}T3BlbkFJ[\w-]{16,100}"), _random),
+    Kind("an Anthropic key", "sk-ant-", re.compile(r"\bsk-ant-(?:api|admin)\d\d-[\w-]{80,110}"), _random),
+    Kind("a Google API key", "AIza", re.compile(r"\bAIza[\w-]{35}(?![\w-])"), _random),
+    Kind("a Stripe key", "_live_", re.compile(r"\b[sr]k_live_[A-Za-z0-9]{24,99}\b"), _random),
+    Kind("a PyPI token", "pypi-AgEI", re.compile(r"\bpypi-AgEI[\w-]{60,250}"), _random),
+    Kind("a GitLab token", "glpat-", re.compile(r"\bglpat-[\w-]{20,52}"), _random),
+    Kind("a Weights & Biases key", "WANDB_API_KEY", re.compile(r"WANDB_API_KEY[\"']?\]?\s*[:=]\s*[\"']?[0-9a-f]{40}\b"), _random),
+    Kind("an Azure storage key", "AccountKey=", re.compile(r"AccountKey=[A-Za-z0-9+/]{86}=="), _random),
+    Kind("a private key", "PRIVATE KEY", re.compile(_PEM), _pem),
+    Kind("a JSON web token", "eyJ", re.compile(r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000}"), _jwt),
+)  # fmt: skip
+
+
+class SecretInFile(Rule):
+    """
+    ## What it does
+    Looks in text, configs, code and notebooks for tokens and private keys of known formats. Checksums and structures are
+    verified where a format has them, placeholders are left out, and only the first characters are ever printed.
+
+    ## Why is this bad?
+    Whoever downloads the model can use them. A token of the publisher lets others replace the model itself.
+
+    ## Example
+    ```
+    HF_TOKEN=hf_… (34 letters and digits)
+    ```
+
+    ## Use instead
+    Revoke the secret first, then remove it from the file and the history. Give tokens to programs through their
+    environment.
+
+    ## Known problems
+    Passwords without a format are not found. A format without a checksum can fit by chance: those are warnings, or have
+    less confidence. Only the first 16 MiB of a text are searched.
+    """
+
+    name = "secret-in-file"
+    summary = "a file holds a token or private key"
+    severity = Severity.ERROR
+    formats = ("text", "yaml", "html", "requirements", "json", "jsonl", "python", "notebook", "script", "svg")
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """One finding a secret, fifty at most."""
+        text: str = getattr(reading, "text", "")
+        if place.parts and place.parts[-1].startswith("cell "):
+            return
+        found = 0
+        for kind in KINDS:
+            if kind.literal not in text and kind.literal.upper() not in text:
+                continue
+            for match in kind.pattern.finditer(text):
+                verdict = kind.check(match[0])
+                if verdict is False:
+                    continue
+                found += 1
+                if found > MAX_FINDINGS:
+                    return
+                yield self._finding(kind, match, text, place, sure=bool(verdict))
+
+    def _finding(self, kind: Kind, match: re.Match[str], text: str, place: Place, *, sure: bool) -> Finding:
+        line = text.count("\n", 0, match.start()) + 1
+        shown = (
+            ""
+            if "key" in kind.what and match[0].startswith("-----")
+            else f": {masked(match[match.lastindex or 0])}"
+        )
+        return self.finding(
+            replace(place, line=line),
+            f"holds {kind.what}{shown}",
+            severity=None if sure else Severity.WARNING,
+            confidence=Confidence.HIGH if kind.check in (_checksum, _pem) and sure else Confidence.MEDIUM,
+            fix="revoke it, then remove it from the file and its history",
+        )
+
+
+def masked(secret: str) -> str:
+    """The first characters, enough to recognise it and too few to use it."""
+    return f"{secret[:6]}… ({len(secret)} characters)"
