@@ -170,12 +170,15 @@ def _inside(path: Path, root: Path) -> str | None:
 
 
 def _plan(request: Request, bundles: Sequence[Bundle]) -> Plan:
-    """What to compute: what the bundles speak about, SHA-256 for our own names, tensors for `check`."""
+    """What to compute: what the bundles speak about, SHA-256 for the names that reports use, tensors for `check`.
+
+    A `verify` computes only what was signed: one large file signed with BLAKE3 is then hashed on every core.
+    """
     wanted = wanted_plan(bundles)
-    whole = Ask.CONTENT in request.ask
+    content = Ask.CONTENT in request.ask
     return Plan(
-        hashes=frozenset({"sha256"}) | wanted.hashes,
-        tensors=whole and Ask.SIGNATURES in request.ask,
+        hashes=wanted.hashes if wanted.hashes and not content else wanted.hashes | {"sha256"},
+        tensors=content and Ask.SIGNATURES in request.ask,
         shards=wanted.shards,
         blake2b=wanted.blake2b,
     )
@@ -227,15 +230,21 @@ def _judge_bundle(
         return result
     # The person asked to let unsigned files pass: judge what remains, and say what was left out.
     rest = judged(replace(manifest, entries=tuple(e for e in manifest.entries if e.path not in extra)))
-    return replace(rest, why=f"{rest.why}; {len(extra)} unsigned files ignored as asked")
+    note = f"{rest.covers}; {len(extra)} unsigned ignored as asked"
+    return replace(rest, why=f"{rest.why}; {len(extra)} unsigned ignored as asked", covers=note)
 
 
 def _signature_evidence(request: Request, signatures: Sequence[SignatureResult]) -> tuple[Evidence, ...]:
     """The rows `signed` and `intact`."""
     policy = request.policy
     requirement = Requirement(threshold=policy.threshold, signers=policy.signers, roles=dict(policy.roles))
-    required = policy.signature is Need.REQUIRED
-    return judge_signatures(signatures, requirement, required=required), _intact(signatures)
+    signed = judge_signatures(signatures, requirement, required=policy.signature is Need.REQUIRED)
+    if not signatures:
+        places = dict.fromkeys(str(place) for place in _usual_places(Path(request.paths[0])))
+        signed = replace(signed, details=(f"looked in {', '.join(places)}",))
+    elif len(signatures) == 1:
+        signed = replace(signed, details=())  # the one signature's line would say the reason twice
+    return signed, _intact(signatures)
 
 
 def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
@@ -249,10 +258,20 @@ def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
     return Evidence(
         question="intact",
         outcome=Outcome.PASS if worst_result.outcome == "pass" else Outcome(worst_result.outcome),
-        why=f"{worst_result.covers} as signed" if worst_result.outcome == "pass" else worst_result.why,
+        why=_intact_why(worst_result),
         by=worst_result.by,
         code=worst_result.code,
     )
+
+
+def _intact_why(result: SignatureResult) -> str:
+    if result.outcome == "pass":
+        return f"{result.covers} as signed"
+    if result.difference is None:
+        return result.why
+    found = result.difference
+    words = (("changed", found.changed), ("extra", found.added), ("missing", found.removed))
+    return "not as signed: " + ", ".join(f"{len(paths)} {word}" for word, paths in words if paths)
 
 
 def _examined(
@@ -299,7 +318,11 @@ def _hex(digest: bytes | None) -> str | None:
 
 
 def _subject(artifact: Artifact, manifest: Manifest) -> Subject:
-    digests = (manifest.files_digest(), manifest.tensors_digest(), manifest.card_digest())
+    digests = (
+        manifest.files_digest() or manifest.files_digest("blake3"),
+        manifest.tensors_digest(),
+        manifest.card_digest(),
+    )
     files, tensors, card = (str(digest) if digest else None for digest in digests)
     return Subject(
         name=artifact.name,

@@ -124,7 +124,14 @@ def test_a_command_asks_its_part() -> None:
 
 def test_admitted_unknowns_are_told() -> None:
     policy = replace(DEFAULT, unknown=(("default", Unknown.ADMIT),))
-    assert judge(policy, rows(signed="pass"), [], NOW).admitted_unknowns == ("intact", "safe", "read")
+    whole = rows(signed="pass", intact="pass")
+    assert judge(policy, whole, [], NOW).admitted_unknowns == ("safe", "read")
+
+
+def test_a_required_signature_is_not_replaced_by_one_that_cannot_be_read() -> None:
+    policy = replace(DEFAULT, unknown=(("default", Unknown.ADMIT),))
+    unreadable = rows(signed="unknown", intact="pass", safe="pass", read="pass")
+    assert judge(policy, unreadable, [], NOW).decision is Decision.UNDECIDED
 
 
 # Laws.

@@ -1,7 +1,9 @@
 """The page: whole, self-contained, and nothing that a model says can act in it."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +104,31 @@ def test_long_lists_are_counted() -> None:
     words = " ".join(assert_harmless(render(many, "html")).text.split())
     assert "400 more files stand in the JSON report." in words
     assert "100 more findings stand in the JSON report." in words
+
+
+CSS = (Path(__file__).parents[2] / "src/weighbridge/report/templates/report.css").read_text()
+
+
+def luminance(color: str) -> float:
+    """WCAG 2.2, "relative luminance"."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_contrast_is_aa(scheme: int) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1 for text, in both schemes."""
+    block = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)[scheme]
+    colors = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
+    pairs = [
+        (ink, paper) for ink in ("ink", "quiet", "pass", "fail", "unknown") for paper in ("paper", "soft")
+    ]
+    pairs += [(word, f"{word}-soft") for word in ("pass", "fail", "unknown")]
+    pairs += [("ink", f"{word}-soft") for word in ("pass", "fail", "unknown")]
+    for ink, paper in pairs:
+        light, dark = sorted((luminance(colors[ink]), luminance(colors[paper])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
 
 
 HOSTILE = [

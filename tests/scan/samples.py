@@ -12,6 +12,7 @@ from weighbridge.core.budget import Limits
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.scan.engine import Scan, Scanner
 
+LINK = b"\0a symbolic link that leads out of the model"
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
@@ -23,6 +24,7 @@ class Sample(NamedTuple):
     files: Mapping[str, bytes]
     benign: Mapping[str, bytes] | None
     expected: dict[str, Any]
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 class MemoryFiles:
@@ -65,7 +67,9 @@ def samples(rule: str) -> Iterator[Sample]:
         files = _files(folder, f"sample{suffix}")
         assert files, f"{path} has no sample beside it"
         expected = json.loads(path.read_bytes())
-        yield Sample(rule, f"{rule}{suffix}", files, _files(folder, f"benign{suffix}"), expected)
+        links = tuple(Obstacle(p, "link-outside", "the link leads out") for p in files if files[p] == LINK)
+        files = {p: data for p, data in files.items() if data != LINK}
+        yield Sample(rule, f"{rule}{suffix}", files, _files(folder, f"benign{suffix}"), expected, links)
 
 
 def _files(folder: Path, stem: str) -> dict[str, bytes] | None:
@@ -89,6 +93,8 @@ def _decoded(path: Path, name: str) -> tuple[str, bytes]:
 
 def _value(value: Mapping[str, str]) -> bytes:
     ((kind, text),) = value.items()
+    if kind == "link":
+        return LINK
     if kind == "text":
         return text.encode("utf-8", "surrogateescape")
     return bytes.fromhex(text) if kind == "hex" else base64.b64decode(text)

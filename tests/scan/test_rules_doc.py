@@ -53,7 +53,7 @@ def test_every_folder_of_samples_has_its_rule() -> None:
 
 @pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
 def test_the_sample_is_found(sample: Sample) -> None:
-    result = scan(sample.files)
+    result = scan(sample.files, obstacles=sample.obstacles)
     found = [
         {"rule": f.rule, "severity": str(f.severity), "path": f.place.path, "where": f.place.where}
         for f in result.findings

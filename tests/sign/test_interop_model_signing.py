@@ -261,7 +261,7 @@ def test_their_signature_over_nothing_is_refused_here(peer: Peer) -> None:
 @pytest.mark.parametrize("algorithm", CURVES)
 def test_our_key_signatures_pass_there(peer: Peer, algorithm: str) -> None:
     model = write_model(peer.folder / "model", TRICKY)
-    data = signed(measured(model), PemSigner(private_key(algorithm)), ignore_paths=["model.sig"])
+    data = signed(measured(model), PemSigner(private_key(algorithm)))
     assert b"dev.weighbridge.tensors/v1" in bundle.read_bundles(data, "x")[0].envelope.payload
     peer.verify(model, data, key=private_key(algorithm))
     (model / "model.safetensors").write_bytes(weights(fill=2))
@@ -274,9 +274,7 @@ def test_our_certificate_signatures_pass_there(peer: Peer) -> None:
     root = authority()
     middle = authority("Middle", under=root)
     one = leaf(middle)
-    data = signed(
-        measured(model), PemSigner(one.key_pem, None, one.pem + middle.pem), ignore_paths=["model.sig"]
-    )
+    data = signed(measured(model), PemSigner(one.key_pem, None, one.pem + middle.pem))
     (model / "model.sig").write_bytes(data)
     (peer.folder / "root.pem").write_bytes(root.pem)
     peer.run(
@@ -288,7 +286,7 @@ def test_what_we_ignored_they_ignore(peer: Peer) -> None:
     model = write_model(
         peer.folder / "model", FILES | {"cache/x": b"x", ".git/config": b"x", ".gitignore": b"x"}
     )
-    peer.verify(model, signed(measured(model), ignore_paths=["cache", "model.sig"]))
+    peer.verify(model, signed(measured(model), ignore_paths=["cache"]))
 
 
 def test_our_links_pass_there_when_they_are_told(peer: Peer) -> None:
@@ -317,7 +315,7 @@ def test_our_one_file_signatures_pass_there_through_the_folder_or_nameless(peer:
 
 def test_a_hybrid_signature_passes_there_with_its_siblings_in_the_folder(peer: Peer) -> None:
     model = write_model(peer.folder / "model")
-    payload = oms.statement(measured(model), name="model", ignore_paths=["model.sig", "model.sig.jsonl"])
+    payload = oms.statement(measured(model), name="model")
     both = sign_all(payload, [PemSigner(private_key("ml-dsa-65")), PemSigner(private_key())])
     assert both.siblings is not None
     (model / "model.sig.jsonl").write_bytes(both.siblings)
@@ -326,7 +324,7 @@ def test_a_hybrid_signature_passes_there_with_its_siblings_in_the_folder(peer: P
 
 def test_a_timestamped_signature_passes_there(peer: Peer) -> None:
     model = write_model(peer.folder / "model")
-    payload = oms.statement(measured(model), name="model", ignore_paths=["model.sig"])
+    payload = oms.statement(measured(model), name="model")
     peer.verify(model, sign_statement(payload, PemSigner(private_key()), timestamp=lambda _: b"a token"))
 
 
@@ -343,7 +341,7 @@ config.verify(pathlib.Path(model), pathlib.Path(signature))
 
 def test_our_blake3_signatures_pass_there(peer: Peer) -> None:
     model = write_model(peer.folder / "model")
-    (model / "model.sig").write_bytes(signed(measured(model), hash_type="blake3", ignore_paths=["model.sig"]))
+    (model / "model.sig").write_bytes(signed(measured(model), hash_type="blake3"))
     _, public = peer.keys(private_key())
     peer.script(VERIFY, model, public, model / "model.sig")
 
@@ -353,7 +351,7 @@ def test_our_shards_are_refused_there_for_the_name_of_their_hash_alone(peer: Pee
     size = 1024**2
     model = write_model(peer.folder / "model", {"big.bin": bytes(2 * size + 1)})
     manifest = measured(model, shards=[("sha256", size)])
-    data = signed(manifest, shard_size=size, ignore_paths=["model.sig"])
+    data = signed(manifest, shard_size=size)
     _, public = peer.keys(private_key())
     said = peer.script(VERIFY, model, public, _put(model, data), size, ok=False)
     assert "big.bin:0:1048576" in said

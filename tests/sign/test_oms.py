@@ -72,7 +72,7 @@ def test_names_stand_in_code_point_order_and_the_root_follows() -> None:
 
 
 def test_everything_the_specification_asks_for_and_nothing_else() -> None:
-    value = written(ignore_paths=["model.sig", "cache/"])
+    value = written(ignore_paths=["cache/"])
     assert list(value) == ["_type", "subject", "predicateType", "predicate"]
     assert value["_type"] == "https://in-toto.io/Statement/v1"
     assert value["predicateType"] == "https://model_signing/signature/v1.0"
@@ -81,7 +81,15 @@ def test_everything_the_specification_asks_for_and_nothing_else() -> None:
         "method": "files",
         "hash_type": "sha256",
         "allow_symlinks": False,
-        "ignore_paths": [".git", ".gitattributes", ".github", ".gitignore", "cache", "model.sig"],
+        "ignore_paths": [
+            ".git",
+            ".gitattributes",
+            ".github",
+            ".gitignore",
+            "cache",
+            "model.sig",
+            "model.sig.jsonl",
+        ],
     }
     assert set(value["subject"][0]) == {"name", "digest", "annotations"}
     first = value["predicate"]["resources"][0]

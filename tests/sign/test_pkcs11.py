@@ -3,19 +3,24 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pki import authority, leaf, make_key, private_pem
+from tests.pki import DAY, NOW, authority, leaf, make_key, private_pem, public_pem
+from tests.sign.helpers import judge, measured, write_model
 
 from weighbridge.core.errors import TrustError, UnavailableError, UsageError, WeighbridgeError
-from weighbridge.sign import dsse, keys
+from weighbridge.sign import dsse, keys, oms
+from weighbridge.sign.anchor import CertificateAnchor, KeyAnchor
 from weighbridge.sign.pkcs11 import Pkcs11Signer, Pkcs11Uri
+from weighbridge.sign.signer import sign_statement
 
 MODULE = next(
     (
@@ -233,3 +238,73 @@ def test_what_cannot_sign_says_why_and_hides_the_pin(
 def test_softhsm_is_there_where_it_has_to_be() -> None:
     assert MODULE
     assert shutil.which("softhsm2-util")
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    with pytest.raises(UnavailableError) as caught:
+        Pkcs11Signer("pkcs11:object=k?module-path=/m.so")
+    assert caught.value.code == "extra-missing"
+    assert caught.value.hints == ('pip install "weighbridge[hsm]"',)
+
+
+# -- with the other tool --------------------------------------------------------------------------------------------
+
+PROGRAM = Path(
+    os.environ.get("WEIGHBRIDGE_MODEL_SIGNING")
+    or Path(__file__).parents[2] / ".venv-interop" / "bin" / "model_signing"
+)
+SPEAKS_PKCS11 = any(PROGRAM.parent.parent.glob("lib/*/site-packages/PyKCS11"))
+needs_program = pytest.mark.skipif(
+    not SPEAKS_PKCS11 and os.environ.get("WEIGHBRIDGE_REAL") != "1",
+    reason="model_signing is not installed with its extra pkcs11",
+)
+
+
+def run(*words: object) -> None:
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_softhsm
+@needs_program
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["p256", "p384", "p521"])
+def test_signatures_by_their_token_pass_here_and_ours_there(token: Token, tmp_path: Path, name: str) -> None:
+    model = write_model(tmp_path / "model")
+    signature = model / "model.sig"
+    public = tmp_path / "public.pem"
+    public.write_bytes(public_pem(token.keys[name]))
+    anchors = [KeyAnchor(name="hsm", public_key_pem=public.read_bytes())]
+
+    run("sign", "pkcs11-key", "--pkcs11_uri", token.uri(name), "--signature", signature, model)
+    result = judge(signature.read_bytes(), measured(model), anchors)
+    assert (result.outcome, result.by) == ("pass", "hsm")
+
+    payload = oms.statement(measured(model), name="model")
+    signature.write_bytes(sign_statement(payload, Pkcs11Signer(token.uri(name))))
+    assert judge(signature.read_bytes(), measured(model), anchors).outcome == "pass"
+    run("verify", "key", "--public_key", public, "--signature", signature, model)
+
+
+@needs_softhsm
+@needs_program
+@pytest.mark.real
+def test_our_token_certificates_pass_there(token: Token, tmp_path: Path) -> None:
+    """The other way round there is nothing to read: 1.1.1 cannot write a certificate bundle from a token."""
+    model = write_model(tmp_path / "model")
+    signature = model / "model.sig"
+    shift = datetime.now(UTC) - NOW  # the other tool judges by the machine's clock
+    root = authority(start=shift - DAY, end=shift + DAY)
+    signer = leaf(root, key=token.keys["p256"], start=shift - DAY, end=shift + DAY)
+    (tmp_path / "leaf.pem").write_bytes(signer.pem)
+    (tmp_path / "root.pem").write_bytes(root.pem)
+
+    payload = oms.statement(measured(model), name="model")
+    signature.write_bytes(sign_statement(payload, Pkcs11Signer(token.uri("p256"), chain_pem=signer.pem)))
+    anchors = [CertificateAnchor(name="hsm", roots_pem=root.pem)]
+    result = judge(signature.read_bytes(), measured(model), anchors, now=NOW + shift)
+    assert (result.outcome, result.by) == ("pass", "hsm")
+    run(
+        "verify", "certificate", "--certificate_chain", tmp_path / "root.pem", "--signature", signature, model
+    )

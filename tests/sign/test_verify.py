@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from tests.pki import DAY, NOW, authority, leaf
 from tests.sign.helpers import (
     CURVES,
@@ -34,7 +35,6 @@ from weighbridge.core.artifact import Obstacle
 from weighbridge.core.manifest import Difference, Entry, Manifest, TensorEntry
 from weighbridge.sign import bundle, dsse, keys, legacy, oms
 from weighbridge.sign.anchor import CertificateAnchor, KeyAnchor, SigstoreAnchor
-from weighbridge.sign.bundle import Method
 from weighbridge.sign.signer import PemSigner, sign_all, sign_statement
 from weighbridge.sign.verify import Wanted, check_signer, describe_difference, summary, verify, wanted_plan
 
@@ -153,30 +153,34 @@ def test_one_file_bundles_with_the_name_of_a_dot_pass(tmp_path: Path, name: str)
     )
 
 
-def as_key(name: str) -> bundle.Bundle:
-    """A certificate bundle judged by its leaf's key alone."""
+def issuer_of(name: str) -> bytes:
+    """The intermediate certificate that a vector brings; its root is kept by upstream alone."""
     (one,) = bundle.read_bundles((VECTORS / f"{name}.sig").read_bytes(), f"{name}.sig")
-    return replace(one, method=Method.KEY)
+    return x509.load_der_x509_certificate(one.chain[1]).public_bytes(Encoding.PEM)
 
 
 @pytest.mark.parametrize(
-    ("name", "files", "how"),
+    ("name", "files", "version"),
     [
-        ("v0.2.0-certificate", "", "OpenSSF model signing 0.1, key ECDSA P-384"),
-        ("v1.1.0-certificate", "", "OpenSSF model signing 1.0, key ECDSA P-384"),
-        ("spec-1.0-certificate", "\n", "OpenSSF model signing 1.0, key ECDSA P-384"),
+        ("v0.2.0-certificate", "", "0.1"),
+        ("v1.1.0-certificate", "", "1.0"),
+        ("spec-1.0-certificate", "\n", "1.0"),
     ],
 )
-def test_certificate_bundles_of_other_releases_are_rightly_signed(
-    tmp_path: Path, name: str, files: str, how: str
+def test_certificate_bundles_of_other_releases_pass(
+    tmp_path: Path, name: str, files: str, version: str
 ) -> None:
     """0.2 signed other bytes, hashed with SHA-256 on P-384, and listed files as subjects."""
     manifest = measured(write_model(tmp_path, SIGNME[files]))
-    upstream = [KeyAnchor(name="upstream", public_key_pem=historical_key())]
-    result = verify(as_key(name), upstream, (), NOW, manifest)
+    data = (VECTORS / f"{name}.sig").read_bytes()
+    upstream = [CertificateAnchor(name="upstream", roots_pem=issuer_of(name))]
+    result = judge(data, manifest, upstream)
+    how = f'OpenSSF model signing {version}, certificate ECDSA P-384 under "intermediate-ca"'
     assert (*outcome(result), result.how) == ("pass", "", how)
+    assert result.key == keys.fingerprint(keys.load_public(historical_key()))
+    assert outcome(judge(data, manifest, upstream, now=NOW + 4000 * DAY)) == ("fail", "certificate-expired")
     (tmp_path / "signme-2").write_bytes(b"changed")
-    assert outcome(verify(as_key(name), upstream, (), NOW, measured(tmp_path))) == ("fail", "contents-differ")
+    assert outcome(judge(data, measured(tmp_path), upstream)) == ("fail", "contents-differ")
 
 
 def test_the_mistakes_of_0_2_count_for_0_2_alone(tmp_path: Path) -> None:
@@ -192,10 +196,24 @@ def test_the_mistakes_of_0_2_count_for_0_2_alone(tmp_path: Path) -> None:
     assert outcome(judge(data, manifest)) == ("fail", "signature-wrong")
 
 
-@pytest.mark.parametrize("name", ["v0.3.1", "v1.1.0"])
-def test_sigstore_bundles_need_a_sigstore_anchor(tmp_path: Path, name: str) -> None:
-    data = (VECTORS.parent / "sigstore" / f"{name}.sig").read_bytes()
-    assert outcome(judge(data, measured(write_model(tmp_path, SIGNME[""])))) == ("fail", "signer-unknown")
+@pytest.mark.parametrize(
+    ("name", "when"), [("v0.3.1", "2025-05-03T01:10:02Z"), ("v1.1.0", "2025-10-10T02:12:20Z")]
+)
+def test_sigstore_bundles_of_other_releases_pass_offline(tmp_path: Path, name: str, when: str) -> None:
+    pytest.importorskip("sigstore")
+    from tests.sign.test_sigstore import ANCHOR, BUNDLES
+
+    manifest = measured(write_model(tmp_path, SIGNME[""]))
+    result = judge(BUNDLES[name], manifest, [ANCHOR])
+    assert (*outcome(result), result.by, result.when) == ("pass", "", "stefan", when)
+    assert outcome(judge(BUNDLES[name], manifest)) == ("fail", "signer-unknown")
+    gone = replace(ANCHOR, name="gone", revoked_at=datetime(2025, 1, 1, tzinfo=UTC))
+    assert outcome(judge(BUNDLES[name], manifest, [gone])) == ("fail", "anchor-revoked")
+    assert judge(BUNDLES[name], manifest, [gone, ANCHOR]).by == "stefan"
+    early = judge(BUNDLES[name], manifest, [ANCHOR], now=datetime(2025, 1, 1, tzinfo=UTC))
+    assert outcome(early) == ("unknown", "clock-wrong")
+    (tmp_path / "signme-1").write_bytes(b"changed")
+    assert judge(BUNDLES[name], measured(tmp_path), [ANCHOR]).difference == Difference(changed=("signme-1",))
 
 
 # ------------------------------------------------------------------------------------------------------------- who
@@ -559,7 +577,15 @@ def test_the_plan_says_what_to_measure(tmp_path: Path) -> None:
         shards=(("sha256", MIB),),
         tensors=True,
         allow_symlinks=True,
-        ignore_paths=(".git", ".gitattributes", ".github", ".gitignore", "cache"),
+        ignore_paths=(
+            ".git",
+            ".gitattributes",
+            ".github",
+            ".gitignore",
+            "cache",
+            "model.sig",
+            "model.sig.jsonl",
+        ),
     )
     assert wanted_plan([]) == Wanted()
 
@@ -635,18 +661,6 @@ def test_hostile_tensor_names_are_cheap_and_harmless() -> None:
     names = ("a." * 50_000 + "1", "1" * 100_000, "\x1b[2J.7.x", "." * 50_000, "")
     lines = describe_difference(Difference(tensors_changed=names))
     assert all(len(line) < 1000 and line.isprintable() for line in lines)
-
-
-# ---------------------------------------------------------------------------------------------------------- keyless
-
-
-def test_the_public_key_of_the_vectors_is_that_of_their_certificates() -> None:
-    from cryptography import x509
-
-    chain = as_key("v1.1.0-certificate").chain
-    public = x509.load_der_x509_certificate(chain[0]).public_key()
-    der = keys.load_public(historical_key()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert load_der_public_key(der) == public
 
 
 @pytest.mark.parametrize("algorithm", CURVES)

@@ -7,16 +7,16 @@ import traceback
 from pathlib import Path
 
 from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
-from weighbridge.core.text import visible
-from weighbridge.core.wire import write_json
 
 
 def say(error: WeighbridgeError, arguments: list[str]) -> int:
     """Print the error where this invocation's answer belongs and return its exit code."""
+    from weighbridge.report import render_error
+
     if wants_json(arguments):
-        sys.stdout.write(document(error).decode() + "\n")
+        sys.stdout.write(render_error(error, "json") + "\n")
     else:
-        sys.stderr.write(text(error))
+        sys.stderr.write(render_error(error))
     return int(error.exit_code)
 
 
@@ -24,23 +24,6 @@ def wants_json(arguments: list[str]) -> bool:
     """Whether `--format json` stands on the command line, even where the rest of it could not be parsed."""
     pairs = itertools.pairwise(arguments)
     return "--format=json" in arguments or any(a in ("--format", "-f") and b == "json" for a, b in pairs)
-
-
-def text(error: WeighbridgeError) -> str:
-    """The lines for people."""
-    hints = "".join(f"  hint  {visible(hint)}\n" for hint in error.hints)
-    return f"error: {visible(error.message)}  [{error.code}]\n{hints}"
-
-
-def document(error: WeighbridgeError) -> bytes:
-    """The `weighbridge.error/v1` document."""
-    body = {
-        "code": error.code,
-        "message": error.message,
-        "hints": list(error.hints),
-        "exit_code": int(error.exit_code),
-    }
-    return write_json({"schema": "weighbridge.error/v1", "error": body}, indent=2)
 
 
 def from_os(error: OSError) -> WeighbridgeError:

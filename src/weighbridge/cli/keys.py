@@ -100,7 +100,11 @@ def _open(uri: str, options: argparse.Namespace) -> AnySigner:
     try:
         return opened(password)
     except TrustError as error:
-        if password is not None or "password" not in error.code or not sys.stdin.isatty():
+        if (
+            password is not None
+            or error.code not in ("key-password-missing", "pin-missing")
+            or not sys.stdin.isatty()
+        ):
             raise
     from getpass import getpass
 

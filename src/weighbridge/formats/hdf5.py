@@ -24,6 +24,7 @@ from weighbridge.formats.sniff import looks_like_text, starts_like_pickle
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_STRING = 64 * 1024**2
+MAX_PADDING = 65536
 MAX_HEADER = 4 * 1024**2
 KNOWN_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
 JSON_ATTRIBUTES = {"model_config", "training_config"}
@@ -116,6 +117,8 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     start = superblock_at(source)
     if start is None:
         raise InputError("not-this-format", "no HDF5 superblock")
+    if start and _is_member(source, budget, start):
+        raise InputError("not-this-format", "the HDF5 file is a member of an archive, and read there")
     work = _Work(source, budget, start)
     root = _superblock(work, start)
     _note_outside(work, start)
@@ -142,6 +145,22 @@ def superblock_at(source: Source) -> int | None:
     return None
 
 
+def _is_member(source: Source, budget: Budget, start: int) -> bool:
+    """Whether an archive holds a plain member that begins right there, as it may happen by alignment."""
+    from weighbridge.formats.tar import TarTree
+    from weighbridge.formats.tar import read as read_tar
+    from weighbridge.formats.ziptree import STORED, read_tree
+
+    try:
+        if source.read(257, 5) == b"ustar":
+            tree = read_tar(source, budget, "")
+            return isinstance(tree, TarTree) and any(m.source and m.start == start for m in tree.members)
+        entries = read_tree(source, budget).entries
+    except InputError:
+        return False
+    return any(entry.start == start and entry.method == STORED and entry.source for entry in entries)
+
+
 def _superblock(work: _Work, start: int) -> int:
     """Read the superblock; returns the address of the root group's header."""
     head = work.source.read(start, 128)
@@ -160,18 +179,15 @@ def _superblock(work: _Work, start: int) -> int:
     if version < 2:
         cursor.address()  # the root entry's name
     root = cursor.address()
-    if base not in (start, 0):
-        work.notes.add("hdf5-base-differs", f"addresses count from {base}, the superblock stands at {start}")
-    work.base = 0 if base == UNDEFINED else base
-    _note_end(work, end)
+    # The library takes the superblock's place for the base, whatever the field says, and moves the end along.
+    _note_end(work, end + start - base if UNDEFINED not in (base, end) else UNDEFINED)
     return root
 
 
 def _note_end(work: _Work, stop: int) -> None:
-    """The declared end counts from the file's start, whatever the base address is."""
-    if stop == UNDEFINED or stop > work.source.size:
+    if stop < 0 or stop > work.source.size:
         work.gap("truncated", "the file ends before the end that its superblock declares")
-    elif stop < work.source.size and work.source.read(stop, 65536).strip(b"\0"):
+    elif not _is_padding(work.source, stop, work.source.size):
         length = work.source.size - stop
         work.notes.add(
             "hdf5-data-after", f"{length} bytes behind the end that the superblock declares", offset=stop
@@ -182,9 +198,13 @@ def _note_end(work: _Work, stop: int) -> None:
 
 
 def _note_outside(work: _Work, start: int) -> None:
-    if start and work.source.read(0, min(start, 65536)).strip(b"\0"):
+    if not _is_padding(work.source, 0, start):
         work.notes.add("hdf5-user-block", f"{start} bytes stand before the HDF5 superblock", offset=0)
         work.parts.append(Part(name=f"bytes 0 to {start}", source=Slice(work.source, 0, start)))
+
+
+def _is_padding(source: Source, start: int, stop: int) -> bool:
+    return stop - start <= MAX_PADDING and not source.read(start, stop - start).strip(b"\0")
 
 
 def _walk(work: _Work, root: int) -> None:

@@ -6,6 +6,7 @@ dictionary with a `class_name`, however deep, since Keras descends into all of t
 older spellings of versions 1 and 2. Which of them are safe is for the rules.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -60,9 +61,13 @@ def objects(value: Any) -> Iterator[KerasObject]:
 
 def objects_in(reading: Reading) -> Iterator[KerasObject]:
     """The objects of a JSON document, in every view that a loader may have of it."""
-    if isinstance(reading, JsonReading):
+    if isinstance(reading, JsonReading) and _MENTIONS.search(reading.text):
         for view in reading.views:
             yield from objects(view)
+
+
+_MENTIONS = re.compile("".join(f"(?:{char}|\\\\u(?i:{ord(char):04x}))" for char in "class_name"))
+"""The key in any spelling that JSON has for it; most documents lack it and need no walk."""
 
 
 def read_zip(tree: ZipTree, source: Source, budget: Budget, name: str) -> Reading:

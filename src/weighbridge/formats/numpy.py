@@ -307,13 +307,12 @@ class _Pickled:
         args = call.args
         if (
             type(args) is not tuple
-            or not args
-            or type(args[0]) is not str
+            or not 1 <= len(args) <= 3
             or any(type(a) not in (bool, int) for a in args[1:])
         ):
             return None
-        base = dtype_of_typestr(args[0])
-        if base is None or len(call.changes) > 1 or len(args) > 3:
+        base = _base(args[0], call.state())
+        if base is None or len(call.changes) > 1:
             return None
         if not call.changes:
             return base if base.kind != "V" else None
@@ -385,6 +384,21 @@ class _Pickled:
                 return None
             objects = objects or inner.objects
         return objects
+
+
+RECORDS = frozenset(
+    {"numpy.record", "numpy.rec.record", "numpy.core.records.record", "numpy._core.records.record"}
+)
+
+
+def _base(first: Value, state: Value) -> DType | None:
+    """What `numpy.dtype(first)` is before its state; a record's size stands in the state alone."""
+    if type(first) is str:
+        return dtype_of_typestr(first)
+    if type(first) is Global and first.name in RECORDS and type(state) is tuple and len(state) > 5:
+        size = state[5]
+        return DType(kind="V", itemsize=size) if type(size) is int and 0 <= size < 2**31 else None
+    return None
 
 
 def _unit(metadata: Value) -> str:

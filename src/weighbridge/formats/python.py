@@ -215,7 +215,11 @@ class _Facts:
         for name in self.names.special(node, functions):
             self.uses.append(Use(name, node.lineno, scope))
         self._below(node.func, scope, owner)
-        self._visit_all(node.args, scope, owner)
+        looked_into = functions in (("builtins.getattr",), ("builtins.hasattr",))
+        if looked_into and node.args and isinstance(node.args[0], ast.Name):
+            self._visit_all(node.args[1:], scope, owner)
+        else:
+            self._visit_all(node.args, scope, owner)
         self._visit_all(node.keywords, scope, owner)
 
     def _called_inside(self, node: ast.Call) -> Iterator[str]:

@@ -175,10 +175,12 @@ class _Check:
             self.odd("out-of-file", f"bytes {begin} to {end} of {self.room}", part=visible(name, 80))
             return None
         length = end - begin
-        if bits != length * 8 or len(entry) != 3 or not name.isascii():
+        if bits != length * 8 or len(entry) != 3 or dtype not in DTYPE_BITS or not name.isascii():
             self._odd_entry(name, entry, bits, length)
         self.refs.append(
-            TensorRef(name, dtype, tuple(shape), ((self.start + begin, length),), None, bits // 8)
+            TensorRef(
+                name, dtype, tuple(shape), ((self.start + begin, length),), None, _ITEMSIZE.get(dtype, 1)
+            )
         )
         return begin, end
 
@@ -188,7 +190,7 @@ class _Check:
             self.odd("entry-extra-key", "more than dtype, shape and offsets", part=part)
         if _SURROGATE.search(name):
             self.odd("name-not-text", "the name holds half of a surrogate pair", part=part)
-        if not bits and entry["dtype"] not in DTYPE_BITS:
+        if entry["dtype"] not in DTYPE_BITS:
             self.odd("dtype-unknown", f'no such dtype: "{visible(entry["dtype"], 40)}"', part=part)
         elif bits >= OVERFLOW:
             self.odd("shape-overflow", "the shape multiplies to more than 64 bits hold", part=part)

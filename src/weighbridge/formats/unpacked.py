@@ -152,27 +152,28 @@ class Unpacked:
             self._codec, self._window = None, b""
         return data[offset : offset + length]
 
-    def fit(self) -> str:
-        """How the stream fits the declared size: "", `short`, `long`, or `spare` for packed bytes behind its end.
+    def measure(self, limit: int) -> tuple[int, bool]:
+        """How much the stream really gives, up to `limit`, and whether packed bytes lie behind its end.
 
-        Unpacks all of it once and keeps the result at hand; ask only where `size` is small.
+        Unpacks all of it once and keeps what belongs to `size` at hand; ask only where that is small.
         """
         codec, taken, out, pieces = self._new(), 0, 0, []
-        while not codec.ended and out <= self._size:
+        while not codec.ended and out < limit:
             packed = self._packed.read(taken, CHUNK)
             taken += len(packed)
-            made = codec.unpack(packed, self._size + 1 - out)
+            made = codec.unpack(packed, limit - out)
             self._budget.spend_bytes(len(made))
             if not made and not packed:
                 break
             out += len(made)
             pieces.append(made)
-        if out < self._size:
-            return "short"
-        self._shelf.put(self, b"".join(pieces)[: self._size])
-        if out > self._size:
-            return "long"
-        return "spare" if codec.spare or taken < self._packed.size else ""
+        if out >= self._size:
+            self._shelf.put(self, b"".join(pieces)[: self._size])
+        return out, codec.ended and (codec.spare > 0 or taken < self._packed.size)
+
+    def resized(self, size: int) -> "Unpacked":
+        """The same stream with another length."""
+        return Unpacked(self._packed, size, self._new, self._budget, self._shelf)
 
     def _stream(self, offset: int, length: int) -> bytes:
         if self._codec is None or offset < self._window_at:

@@ -11,7 +11,7 @@ Deliberately not here: which loader the archive is for (`formats.zip`), decrypti
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
@@ -281,7 +281,7 @@ def _read_directory(work: _Work, at: int, length: int, count: int, view: str, sh
     work.budget.need_memory(length, "the zip directory")
     position, number = at, 0
     while number < count or position < at + length:
-        record = _central_record(work, position)
+        record = _central_record(work, position, at + length)
         if record is None:
             break
         if number >= count or position >= at + length:
@@ -299,20 +299,22 @@ def _read_directory(work: _Work, at: int, length: int, count: int, view: str, sh
     work.claim(at, position, "directory", view)
 
 
-def _central_record(work: _Work, at: int) -> _Record | None:
+def _central_record(work: _Work, at: int, stop: int) -> _Record | None:
+    """One record; fields that reach behind the directory's end are cut there, as zipfile does."""
     head = work.source.read(at, CENTRAL.size)
     if len(head) < CENTRAL.size or head[:4] != b"PK\x01\x02":
         return None
     _, _, _, flags, method, _, _, crc, packed, size, n, e, c, _, _, external, offset = CENTRAL.unpack(head)
-    rest = work.source.read(at + CENTRAL.size, n + e + c)
+    room = stop - at - CENTRAL.size
+    rest = work.source.read(at + CENTRAL.size, min(n + e + c, room) if room >= 0 else n + e + c)
     if len(rest) < n + e + c:
-        return None
+        work.notes.add("zip-directory-lies", "a directory record reaches behind the directory's end", offset=at)
     work.budget.spend_members()
     extra = rest[n : n + e]
     size, packed, offset = _wide(extra, size, packed, offset)
     return _Record(
         raw=rest[:n], flags=flags, method=method, crc=crc, packed=packed, size=size, extra=extra,
-        header_at=offset, mode=external >> 16, at=at, length=CENTRAL.size + n + e + c,
+        header_at=offset, mode=external >> 16, at=at, length=CENTRAL.size + len(rest),
     )  # fmt: skip
 
 
@@ -548,7 +550,7 @@ def _check_content(work: _Work, entry: ZipEntry) -> None:
     Of stored contents only the first ones are held against their checksum: a wrong one changes no reader's bytes.
     """
     source = entry.source
-    if isinstance(source, Unpacked) and entry.size <= CHECKED:
+    if isinstance(source, Unpacked) and entry.size <= min(CHECKED, work.shelf.room):
         _check_stream(work, entry, source)
     elif (
         source is not None
@@ -560,16 +562,20 @@ def _check_content(work: _Work, entry: ZipEntry) -> None:
 
 
 def _check_stream(work: _Work, entry: ZipEntry, source: Unpacked) -> None:
+    """Where the stream gives less or more than its size, readers that believe the stream see another content."""
     try:
-        fit = source.fit()
+        found, spare = source.measure(min(CHECKED, work.shelf.room) + 1)
     except InputError as error:
-        fit = error.message
-    if fit:
-        texts = {"long": "unpacks to more than its size", "short": "unpacks to less than its size",
-                 "spare": "has packed bytes behind its end"}  # fmt: skip
-        text = f'"{visible(entry.name)}" {texts.get(fit, fit)}'
+        text = f'"{visible(entry.name)}": {error.message}'
         work.notes.add("zip-stream-misfit", text, offset=entry.start, part=entry.name)
-    if fit in ("", "long", "spare"):
+        return
+    if found != entry.size or spare:
+        text = f"unpacks to {found} bytes, not {entry.size}" if found != entry.size else "has bytes behind its stream"
+        work.notes.add("zip-stream-misfit", f'"{visible(entry.name)}" {text}', offset=entry.start, part=entry.name)
+    if found != entry.size and found:
+        other = replace(entry, source=source.resized(found), size=found, view=entry.view or "whole stream")
+        work.entries.append(other)
+    if found >= entry.size:
         _check_crc(work, entry, source.read(0, entry.size))
 
 

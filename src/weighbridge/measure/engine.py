@@ -197,7 +197,7 @@ class _BigFiles:
         return self._jobs > 1 and size >= WIDE and (self._count < self._jobs or 2 * size > self._total)
 
     def _looked_at(self, file: File, wide: bool) -> Tap | None:
-        """The file opened and looked at; None when it cannot be opened."""
+        """The file opened and looked at; None when that failed."""
         try:
             tap = self._open(file, self._jobs if wide else 1)
         except InputError as error:
@@ -206,6 +206,10 @@ class _BigFiles:
         try:
             if not self._looker.idle:
                 self._looker.look(file, tap)
+        except InputError as error:
+            tap.close()
+            self._failed(file, error)
+            return None
         except BaseException:
             tap.close()
             raise

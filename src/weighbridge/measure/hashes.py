@@ -159,9 +159,11 @@ def in_order(spans: Sequence[Span], start: int = 0) -> bool:
     """Whether the spans ascend without overlap and all lie at or behind `start`: `Tensors` can take them."""
     at = start
     for offset, length in spans:
-        if offset < at and length:
+        if not length:
+            continue
+        if offset < at:
             return False
-        at = max(at, offset + length)
+        at = offset + length
     return True
 
 

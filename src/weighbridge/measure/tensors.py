@@ -45,7 +45,7 @@ NO_TENSORS = frozenset(
         "lfs-pointer",
         "sentencepiece",
     }
-    | {"image", "svg", "executable"}
+    | {"png", "jpeg", "gif", "webp", "svg", "elf", "pe", "mach-o", "java-class", "wasm", "pyc", "script"}
 )
 """`Reading.format` names that never hold tensors."""
 
@@ -64,7 +64,11 @@ def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
     tensors: list[TensorRef] = []
     formats: set[str] = set()
     unlisted, gaps = "", False
-    for candidate in _candidates(source, path):
+    try:
+        found = [candidate for candidate in candidates(source, path) if candidate in FORMATS]
+    except (InputError, LimitError) as error:
+        return Listing(unlisted=error.message)
+    for candidate in found:
         try:
             reading = read(candidate, source, budget, path)
         except (InputError, LimitError) as error:
@@ -80,10 +84,6 @@ def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
         gaps = gaps or bool(reading.gaps)
         unlisted = unlisted or reading.tensors_unlisted
     return listing(path, frozenset(formats or {"unknown"}), tensors, unlisted, gaps=gaps)
-
-
-def _candidates(source: Source, path: str) -> list[str]:
-    return [candidate for candidate in candidates(source, path) if candidate in FORMATS]
 
 
 def listing(

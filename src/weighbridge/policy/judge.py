@@ -73,11 +73,16 @@ def decide(policy: Policy, row: Evidence, asked: Sequence[str] | None = None) ->
         return Decision.REFUSED
     if not _is_asked(policy, row, asked) or _is_optional(policy, row):
         return Decision.ADMITTED
-    return {
-        Unknown.UNDECIDED: Decision.UNDECIDED,
-        Unknown.REFUSE: Decision.REFUSED,
-        Unknown.ADMIT: Decision.ADMITTED,
-    }[policy.unknown_for(row.question)]
+    if policy.unknown_for(row.question) is Unknown.REFUSE:
+        return Decision.REFUSED
+    if policy.unknown_for(row.question) is Unknown.ADMIT and not _is_required(policy, row):
+        return Decision.ADMITTED
+    return Decision.UNDECIDED
+
+
+def _is_required(policy: Policy, row: Evidence) -> bool:
+    """A signature that must be there is not replaced by one that cannot be read: anybody could leave such a file."""
+    return policy.signature is Need.REQUIRED and row.question in ("signed", "intact")
 
 
 def _is_asked(policy: Policy, row: Evidence, asked: Sequence[str] | None) -> bool:

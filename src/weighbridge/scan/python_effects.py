@@ -9,6 +9,7 @@ trusted to be what they are, and what their other functions do is not asked. Not
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from weighbridge.core.finding import Place
@@ -88,7 +89,7 @@ def effects(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
             seen.add((use.name, use.line))
             yield Effect(use, found[0], found[1], reach.when(use))
     if not setting.cell:
-        yield from _imports(reading, setting)
+        yield from _imports(reading, setting, reach)
 
 
 def _judge(use: Use, unsafe_loader: bool, *, at_import: bool) -> tuple[str, bool] | None:
@@ -103,15 +104,17 @@ def _judge(use: Use, unsafe_loader: bool, *, at_import: bool) -> tuple[str, bool
     return _unproved(name, use, at_import=at_import)
 
 
+@lru_cache(maxsize=16_384)
 def canonical(name: str) -> str:
     """`torch.os.system` is `os.system`: modules hang in other modules' names."""
     parts = name.split(".")
     for index in range(len(parts) - 1, 0, -1):
-        if parts[index] in known.MODULES_NOT_TO_PASS_ON:
+        if parts[index] in known.MODULES_NOT_TO_PASS_ON and parts[index] != parts[index - 1]:
             return ".".join(parts[index:])
     return name
 
 
+@lru_cache(maxsize=16_384)
 def danger(name: str, called: bool) -> str:
     """What a dotted name does, in a word; "" for nothing known."""
     if (
@@ -123,11 +126,11 @@ def danger(name: str, called: bool) -> str:
     if name in known.EXACT:
         return known.EXACT[name]
     if not name.endswith(")") and name.count("()") == name.count("get_ipython()") + name.count("Path()"):
-        for prefix, what in known.PREFIX:
+        for prefix, what in known.PREFIX.get(name.partition(".")[0], ()):
             if name.startswith(prefix):
                 return what
     base, _, attribute = name.rpartition(".")
-    followed = base and not base.startswith(("?", "unbound.", "literal", "module.")) and base[-1] not in ")]"
+    followed = base and not base.startswith(("?", "unbound.", "literal", "module.")) and base[-1] not in ")]?"
     return "" if followed else known.ATTRIBUTES.get(attribute, "") if base else ""
 
 
@@ -153,7 +156,7 @@ def _unproved(name: str, use: Use, *, at_import: bool) -> tuple[str, bool] | Non
     first = re.split(r"[.(\[]", rest, maxsplit=1)[0]
     if allowed is not None and rest and first not in allowed and first not in _HARMLESS_DUNDERS:
         return "uses something that is not known to be harmless", False
-    if name.endswith(".?") and top not in ("?", "module", "literal", "unbound"):
+    if name.endswith(".?") and _looks_up_danger(name, use.called):
         return "looks something up by a computed name", False
     if name == "builtins.compile" and use.called:
         return "compiles code from text", False
@@ -168,6 +171,21 @@ def _unproved(name: str, use: Use, *, at_import: bool) -> tuple[str, bool] | Non
     return None
 
 
+def _looks_up_danger(name: str, called: bool) -> bool:
+    """`getattr(os, name)`; `getattr(torch, name)` only where the result is called, since dtypes are found so."""
+    base = name.removesuffix(".?")
+    top = base.partition(".")[0]
+    if base in known.GUARDED or base in known.MODULES_NOT_TO_PASS_ON:
+        return True
+    if base.endswith(".?"):
+        return top in known.STDLIB
+    return called and (base in _PARENTS or (top in known.STDLIB and base.islower() and "(" not in base))
+
+
+_PARENTS = frozenset(name.rpartition(".")[0] for name in known.EXACT) | frozenset(
+    prefix.rpartition(".")[0] for prefixes in known.PREFIX.values() for prefix, _ in prefixes
+)
+"""Modules in which something dangerous stands."""
 _HARMLESS_DUNDERS = frozenset(("", "__name__", "__version__", "__file__", "__doc__", "__all__"))
 
 
@@ -192,9 +210,7 @@ def _mode(use: Use) -> object:
     return (use.arguments[1] or "w") if len(use.arguments) > 1 else "r"
 
 
-_COVERED = frozenset(
-    pattern.partition(".")[0] for pattern in (*known.EXACT, *(prefix for prefix, _ in known.PREFIX))
-)
+_COVERED = frozenset(pattern.partition(".")[0] for pattern in (*known.EXACT, *known.PREFIX))
 
 
 def _known_module(module: str) -> bool:
@@ -202,8 +218,7 @@ def _known_module(module: str) -> bool:
     return top in known.PACKAGES or top in known.STDLIB or top in known.GUARDED or top in _COVERED
 
 
-def _imports(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
-    reach = _Reach(reading, setting)
+def _imports(reading: PythonReading, setting: Setting, reach: "_Reach") -> Iterator[Effect]:
     told: set[str] = set()
     for item in reading.imports:
         use = Use(item.module, item.line, item.scope)
@@ -249,13 +264,11 @@ class _Reach:
                 called.setdefault(use.scope, set()).add(use.name)
         functions = self.reading.functions
         start = {f for f in functions if f == "__getattr__" or f.rpartition(".")[2] in _IMPLICIT}
-        at_import = {
-            name for use in self.reading.uses if not use.scope and use.called for name in (use.name,)
-        }
+        at_import = {use.name for use in self.reading.uses if not use.scope and use.called}
         start |= _functions_named(at_import, functions, methods=False)
         metaclasses = {name for _, bases in self.reading.bases for name in bases}
         start |= {f for f in _functions_named(metaclasses, functions, methods=True) if ".__" in f}
-        self.imported = _closure(start, called, functions)
+        self.imported = _closure({*start, ""}, called, functions)
         named = {f"module.{name}" for name in self.setting.entry}
         entry = (
             set(functions) if "*" in self.setting.entry else _functions_named(named, functions, methods=True)
@@ -299,7 +312,8 @@ def _closure(start: set[str], called: Mapping[str, Set[str]], functions: tuple[s
         if function in reached:
             continue
         reached.add(function)
-        todo += [inner for inner in functions if inner.startswith(f"{function}.") and inner not in reached]
+        if function:
+            todo += [inner for inner in functions if inner.startswith(f"{function}.") and inner not in reached]
         for name in called.get(function, ()):
             todo += by_last.get(name.rpartition(".")[2], ()) if name.startswith(("?", "module.")) else ()
     return reached

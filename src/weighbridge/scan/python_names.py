@@ -25,7 +25,7 @@ PACKAGES = frozenset(
     thop tiktoken timm tokenizers toml torch torch_geometric torch_scatter torch_xla torchaudio torchdiffeq torchinfo
     torchmetrics torchtext torchvision tqdm transformer_engine transformers transformers_modules triton trl typeguard typer
     typing_extensions tyro ujson unidecode uvicorn vector_quantize_pytorch vllm wandb webdataset wheel xformers xgboost
-    xxhash yaml zhconv zstandard
+    xxhash yaml zhconv zstandard detectron2 mambapy ray tensorflow_probability tf_keras xlstm
     """.split()
 )
 """Published packages that model code imports; importing one is not the model's doing."""
@@ -109,7 +109,7 @@ _DANGERS: dict[str, str] = {
     EVALUATES: """
         builtins.eval builtins.exec builtins.? builtins[] builtins.__dict__[] code.* codeop.* runpy.* timeit.timeit
         timeit.repeat timeit.Timer timeit.main marshal.* _xxsubinterpreters.* pdb.* bdb.* cProfile.* profile.* trace.*
-        doctest.* logging.config.* pandas.eval sympy.sympify sympy.parse_expr sympy.parsing.* numexpr.evaluate
+        logging.config.* pandas.eval sympy.sympify sympy.parse_expr sympy.parsing.* numexpr.evaluate
         jinja2.Template jinja2.Environment mako.* IPython.core.*
         """,
     CONNECTS: """
@@ -176,11 +176,13 @@ AT_IMPORT: tuple[str, ...] = (
 WRITES = re.compile(r"[wax+]")
 
 EXACT: dict[str, str] = {}
-PREFIX: tuple[tuple[str, str], ...] = ()
+PREFIX: dict[str, tuple[tuple[str, str], ...]] = {}
+"""First segment → (beginning of a name, what it does)."""
 for _what, _names in _DANGERS.items():
     for _name in _names.split():
         if _name.endswith("*"):
-            PREFIX += ((_name[:-1], _what),)
+            _top = _name[:-1].partition(".")[0]
+            PREFIX[_top] = (*PREFIX.get(_top, ()), (_name[:-1], _what))
         else:
             EXACT[_name] = _what
 

@@ -79,6 +79,12 @@ class Bundle:
     why: str = ""
 
 
+def signature_names(file: str = "") -> tuple[str, str]:
+    """Names of the signature files: inside a folder, or beside the one-file model `file`."""
+    name = f"{file}.sig" if file else SIGNATURE_NAME
+    return name, name + SIBLINGS_SUFFIX
+
+
 def read_bundles(data: bytes, name: str) -> tuple[Bundle, ...]:
     """All bundles of a signature file: one JSON object, or one a line when `name` ends in `.jsonl`."""
     if len(data) > MAX_BUNDLE:

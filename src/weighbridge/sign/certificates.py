@@ -202,7 +202,8 @@ def _leaf_misuse(leaf: "x509.Certificate") -> str | None:
     constraints = _extension(leaf, x509.BasicConstraints)
     usage = _extension(leaf, x509.KeyUsage)
     purposes = _extension(leaf, x509.ExtendedKeyUsage)
-    if constraints is not None and constraints.ca:
+    # Certificates that say CA and may sign no certificate are in use (model-signing's own fixtures): they are only leaves.
+    if constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign):
         return "the leaf is a certificate authority, not a signing certificate"
     if usage is None and purposes is None:
         return "the leaf states neither key usage digitalSignature nor extended key usage codeSigning"

@@ -19,6 +19,7 @@ from weighbridge.core.manifest import Difference, Entry, Manifest
 from weighbridge.core.text import visible
 from weighbridge.core.wire import read_json, write_json
 from weighbridge.sign import legacy
+from weighbridge.sign.bundle import signature_names
 from weighbridge.sign.fields import maybe, need, take
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -51,7 +52,7 @@ _BAD = "bad-statement"
 _PREDICATE = re.compile(r"https://model_signing/signature/v(\d{1,9})\.(\d{1,9})", re.ASCII)
 _SHARD = re.compile(r"(.+):(\d{1,18}):(\d{1,18})", re.ASCII | re.DOTALL)
 _SHARDED = re.compile(r"(\w{1,20})-sharded-(\d{1,18})", re.ASCII)
-_HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
 _ALGORITHMS = {"sha256": "sha256", "blake3": "blake3", "blake2b": "blake2b", "blake2": "blake2b"}
 _DIGEST_SIZE = {"sha256": 32, "blake3": 32, "blake2b": 64}
@@ -131,7 +132,7 @@ def statement(
     single: bool = False,
     nameless: bool = False,
 ) -> bytes:
-    """The payload to sign: everything in `manifest` that is not ignored.
+    """The payload to sign: everything in `manifest` that is not ignored; `ignore_paths` come on top of the defaults.
 
     `manifest` must hold the digests of `hash_type` (`sha256` or `blake3`), or with `shard_size` the shards. For a
     one-file model (`single`) the name is the file's own and nothing is ignored; `nameless` writes "." for it, against the
@@ -139,7 +140,10 @@ def statement(
     `link-not-allowed`, `name-not-utf8`, `bad-ignore-path`, `bad-hash-type`, `bad-shard-size`, `not-measured`.
     """
     _check_request(hash_type, shard_size)
-    ignores = tuple(sorted({*default_ignores, *(_checked_ignore(path) for path in ignore_paths)}))
+    # The signature files too, and the siblings even where there are none yet: one that is added later must not look like
+    # an extra file to tools that know nothing of it.
+    always = (*default_ignores, *signature_names())
+    ignores = tuple(sorted({*always, *(_checked_ignore(path) for path in ignore_paths)}))
     skip = _matcher(() if single else ignores)
     entries = tuple(entry for entry in manifest.entries if not skip(entry.path))
     _check_entries(entries, allow_symlinks=allow_symlinks)
@@ -367,12 +371,12 @@ def _only_subject(subjects: list[Any]) -> dict[str, Any]:
 
 def _algorithm(text: str, shard_size: int | None) -> str:
     """The algorithm's registered name; `blake2` and `sha256-sharded-1000000000` are model-signing's spellings."""
+    if text in _ALGORITHMS:
+        return _ALGORITHMS[text]
     sharded = _SHARDED.fullmatch(text)
-    if sharded and int(sharded[2]) == shard_size:
-        text = sharded[1]
-    if text not in _ALGORITHMS:
-        raise InputError("algorithm-unknown", f'hash "{text[:100]}" is not understood')
-    return _ALGORITHMS[text]
+    if sharded and int(sharded[2]) == shard_size and sharded[1] in _ALGORITHMS:
+        return _ALGORITHMS[sharded[1]]
+    raise InputError("algorithm-unknown", f'hash "{text[:100]}" is not understood')
 
 
 def _shard_size(how: dict[str, Any]) -> int:

@@ -221,7 +221,9 @@ def _find_key(session: Any, uri: Pkcs11Uri, *, private: bool) -> Any:
     """The one key that the URI names. Raises `TrustError` (`token-key`)."""
     from pkcs11 import Attribute, ObjectClass
 
-    template: dict[Any, Any] = {Attribute.CLASS: ObjectClass.PRIVATE_KEY if private else ObjectClass.PUBLIC_KEY}
+    template: dict[Any, Any] = {
+        Attribute.CLASS: ObjectClass.PRIVATE_KEY if private else ObjectClass.PUBLIC_KEY
+    }
     if uri.object:
         template[Attribute.LABEL] = uri.object
     if uri.id:

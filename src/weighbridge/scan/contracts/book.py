@@ -36,6 +36,8 @@ class Contract:
     """The class of the result: "" for itself, `@0` for the class given as the first argument, or a name."""
     checks: tuple[str, ...] = ()
     """Further checks over all arguments (`shapes.CHECKS`)."""
+    otherwise: str = ""
+    """What setting any other state does, where that is harm with a name: the end of "loading this file …"."""
     enum: bool = False
     """True for an enumeration: `getattr` may take a member of it."""
 
@@ -97,7 +99,7 @@ def _add(found: dict[str, Contract], contract: Contract) -> None:
     found[contract.name] = contract
 
 
-_KEYS = {"names", "modules", "why", "call", "new", "state", "items", "makes", "checks", "enum"}
+_KEYS = {"names", "modules", "why", "call", "new", "state", "items", "makes", "checks", "enum", "otherwise"}
 
 
 def _contract(name: str, table: Mapping[str, Any]) -> Contract:
@@ -113,6 +115,7 @@ def _contract(name: str, table: Mapping[str, Any]) -> Contract:
         items=tuple(table.get("items", ())),
         makes=table.get("makes", ""),
         checks=tuple(table.get("checks", ())),
+        otherwise=table.get("otherwise", ""),
         enum=table.get("enum", False),
     )
 

@@ -127,7 +127,16 @@ _GETS = frozenset(
     {"builtins.getattr", "builtins.object.__getattribute__", "inspect.getattr_static", "operator.getitem", "_operator.getitem", "builtins.dict.get", "builtins.dict.__getitem__",
      "builtins.type.__getattribute__"}
 )  # fmt: skip
-_GETTERS = frozenset({"operator.attrgetter", "_operator.attrgetter", "operator.itemgetter", "_operator.itemgetter", "operator.methodcaller", "_operator.methodcaller"})
+_GETTERS = frozenset(
+    {
+        "operator.attrgetter",
+        "_operator.attrgetter",
+        "operator.itemgetter",
+        "_operator.itemgetter",
+        "operator.methodcaller",
+        "_operator.methodcaller",
+    }
+)
 _WRAPS = frozenset({"functools.partial", "_functools.partial", "builtins.vars", "types.MethodType", "builtins.staticmethod", "builtins.classmethod", "functools.lru_cache",
                     "builtins.id", "copy.copy", "copy.deepcopy"})  # fmt: skip
 
@@ -209,7 +218,15 @@ def is_stdlib(module: str | None) -> bool:
     return module is not None and module.partition(".")[0] in _STDLIB
 
 
-_STDLIB = sys.stdlib_module_names | {"__builtin__", "commands", "popen2", "imp", "asyncore", "distutils", "test"}
+_STDLIB = sys.stdlib_module_names | {
+    "__builtin__",
+    "commands",
+    "popen2",
+    "imp",
+    "asyncore",
+    "distutils",
+    "test",
+}
 
 
 def looks_like_function(qualname: str | None) -> bool:
@@ -224,4 +241,16 @@ def looks_like_maker(qualname: str | None) -> bool:
     return last.startswith(_MAKERS)
 
 
-_MAKERS = ("rebuild", "reconstruct", "unpickle", "pyx_unpickle", "restore", "from_", "make_", "new", "create_", "deserialize", "build")
+_MAKERS = (
+    "rebuild",
+    "reconstruct",
+    "unpickle",
+    "pyx_unpickle",
+    "restore",
+    "from_",
+    "make_",
+    "new",
+    "create_",
+    "deserialize",
+    "build",
+)

@@ -24,7 +24,15 @@ from weighbridge.formats.pickle import (
 )
 from weighbridge.scan.contracts import harm
 from weighbridge.scan.contracts.book import Contract, find
-from weighbridge.scan.contracts.shapes import Use, allowed, class_of, contract_of, fits, storage_of
+from weighbridge.scan.contracts.shapes import (
+    Use,
+    allowed,
+    class_of,
+    contract_of,
+    failed_check,
+    fits,
+    storage_of,
+)
 
 
 class Level(StrEnum):
@@ -94,9 +102,16 @@ class _Judge:
 
     def judgement(self) -> Judgement:
         calls = [item for call in self._program.calls if self._happens(call) for item in self._call(call)]
-        changes = [item for change in self._program.changes if self._happens(change) for item in self._change(change)]
+        changes = [
+            item for change in self._program.changes if self._happens(change) for item in self._change(change)
+        ]
         rest = [*self._persistents(), *self._extensions(), *self._buffers()]
-        lookups = [item for found in self._program.globals if self._happens(found) for item in self._lookup(found, self._passed())]
+        lookups = [
+            item
+            for found in self._program.globals
+            if self._happens(found)
+            for item in self._lookup(found, self._passed())
+        ]
         items = sorted([*calls, *changes, *rest, *lookups], key=lambda item: item.offset)
         return Judgement(items=tuple(items), ends_at=self._ends)
 
@@ -119,18 +134,40 @@ class _Judge:
     def _call(self, call: Call) -> Iterator[Judged]:
         target = call.callable
         self._called.add(id(target))
-        contract = find(target.module, target.qualname) if type(target) is Global else None
+        contract = self._contract(target)
         if contract is not None and self._allowed(call, contract):
             return
         name = harm.resolved(target) or _spelled(target)
         if type(target) is Global and target.name in harm.CARRIES_CODE:
-            yield Judged(level=Level.UNPROVED, what=call, name=name, does="rebuilds Python code that it carries", kind="code")
+            yield Judged(
+                level=Level.UNPROVED,
+                what=call,
+                name=name,
+                does="rebuilds Python code that it carries",
+                kind="code",
+            )
             return
         does = harm.does(target)
         if does:
             yield Judged(level=Level.HARMFUL, what=call, name=name, does=does)
         else:
             yield self._unknown(call, name, contract)
+
+    def _contract(self, target: Value) -> Contract | None:
+        """The contract of what is called: by its name, or by a `getattr` that is inside its own contract."""
+        if type(target) is Global:
+            return find(target.module, target.qualname)
+        if (
+            type(target) is not Call
+            or type(target.callable) is not Global
+            or target.callable.name != "builtins.getattr"
+        ):
+            return None
+        getter = find("builtins", "getattr")
+        if getter is None or not self._allowed(target, getter):
+            return None
+        owner, name = target.args[:2]
+        return find(owner.module, f"{owner.qualname}.{name}") if type(owner) is Global else None
 
     def _allowed(self, call: Call, contract: Contract) -> bool:
         if type(call.args) is not tuple:
@@ -163,26 +200,62 @@ class _Judge:
         """Outside all contracts: worse where the name or the arguments look like harm."""
         target = call.callable
         found = target if type(target) is Global else None
+        if contract is not None and type(call.args) is tuple:
+            reaches = failed_check(contract.call, call.args, contract, call.index)
+            if reaches:
+                return Judged(level=Level.HARMFUL, what=call, name=name, does=reaches)
+            made = call.args[0] if contract.makes == "@0" and call.args else None
+            if type(made) is Global and find(made.module, made.qualname) is None and made.module is not None:
+                contract, found, name = None, made, made.name
         if contract is not None:
             does = f"calls {name} with arguments outside its contract"
         else:
-            does = f"calls {name}, which is in no contract"
+            does = f"makes or calls {name}, which is in no contract"
         if found is not None and found.module is None:
-            return Judged(level=Level.HARMFUL, what=call, name=name, does="calls a function whose name it computes", certain=False)
-        if found is not None and contract is None and harm.is_stdlib(found.module) and harm.looks_like_function(found.qualname):
+            return Judged(
+                level=Level.HARMFUL,
+                what=call,
+                name=name,
+                does="calls a function whose name it computes",
+                certain=False,
+            )
+        if (
+            found is not None
+            and contract is None
+            and harm.is_stdlib(found.module)
+            and harm.looks_like_function(found.qualname)
+        ):
             return Judged(level=Level.HARMFUL, what=call, name=name, certain=False,
                           does=f"calls {name}, a function of Python's own that builds no data")  # fmt: skip
-        if contract is None and not _is_making(call) and harm.suspicious(call.args, places=found is not None and _is_library(found)):
-            return Judged(level=Level.HARMFUL, what=call, name=name, does=f"calls {name} with what looks like a command", certain=False)
+        if (
+            contract is None
+            and not _is_making(call)
+            and harm.suspicious(call.args, places=found is not None and _is_library(found))
+        ):
+            return Judged(
+                level=Level.HARMFUL,
+                what=call,
+                name=name,
+                does=f"calls {name} with what looks like a command",
+                certain=False,
+            )
         return Judged(level=Level.UNPROVED, what=call, name=name, does=does)
 
     # -- names
 
     def _lookup(self, found: Global, passed: set[int]) -> Iterator[Judged]:
-        if id(found) in self._called or (found.module is not None and find(found.module, found.qualname) is not None):
+        if id(found) in self._called or (
+            found.module is not None and find(found.module, found.qualname) is not None
+        ):
             return
         if found.module is None:
-            yield Judged(level=Level.UNPROVED, what=found, name="?", does="imports a name that it computes", kind="lookup")
+            yield Judged(
+                level=Level.UNPROVED,
+                what=found,
+                name="?",
+                does="imports a name that it computes",
+                kind="lookup",
+            )
             return
         does = harm.harm_of(found.name)
         if does and harm.grave(does) and id(found) in passed:
@@ -214,12 +287,13 @@ class _Judge:
         if contract is not None and self._change_allowed(change, target, contract):
             return
         if contract is None and _is_unproved(target):
-            # The object itself is already named as unproved; its state is part of the same doubt.
-            yield Judged(level=Level.UNPROVED, what=change, name=_spelled(target.callable), kind="state",
-                         does=f"sets state on an object of {_spelled(target.callable)}")  # fmt: skip
-            return
+            return  # the object itself is named as unproved; its state is part of the same doubt
         name = class_of(target).replace(":", ".") or _spelled(target.callable)
-        yield Judged(level=Level.UNPROVED, what=change, name=name, kind="state", does=f"sets state on {name} that is outside its contract")
+        if contract is not None and contract.otherwise and change.how == "BUILD":
+            yield Judged(level=Level.HARMFUL, what=change, name=name, kind="state", does=contract.otherwise)
+            return
+        does = f"sets state on {name} that is outside its contract"
+        yield Judged(level=Level.UNPROVED, what=change, name=name, kind="state", does=does)
 
     def _change_allowed(self, change: Change, target: Call, contract: Contract) -> bool:
         if change.how == "BUILD":
@@ -234,7 +308,9 @@ class _Judge:
             does = f"changes {target.name} for the whole process"
             return Judged(level=Level.HARMFUL, what=change, name=target.name, does=does, kind="state")
         name = type(target).__name__.lower()
-        return Judged(level=Level.UNPROVED, what=change, name=name, does=f"sets state on a {name}", kind="state")
+        return Judged(
+            level=Level.UNPROVED, what=change, name=name, does=f"sets state on a {name}", kind="state"
+        )
 
     # -- the rest
 
@@ -250,9 +326,19 @@ class _Judge:
                          does=f"uses extension code {found.code}, whose name is not in the file")  # fmt: skip
 
     def _buffers(self) -> Iterator[Judged]:
-        found = next((v for v in self._program.values() if type(v) is Buffer), None) if self._program.buffers else None
+        found = (
+            next((v for v in self._program.values() if type(v) is Buffer), None)
+            if self._program.buffers
+            else None
+        )
         if found is not None:
-            yield Judged(level=Level.UNPROVED, what=found, name="buffer", kind="buffer", does="needs data from outside the file")
+            yield Judged(
+                level=Level.UNPROVED,
+                what=found,
+                name="buffer",
+                kind="buffer",
+                does="needs data from outside the file",
+            )
 
 
 def _base_fits(base: Value, state: Value, index: int) -> bool:
@@ -280,7 +366,9 @@ def _spelled(target: Value) -> str:
     if type(target) is Global:
         return target.name
     if type(target) is Call:
-        inner = harm.resolved(target) or (target.callable.name if type(target.callable) is Global else "a call")
+        inner = harm.resolved(target) or (
+            target.callable.name if type(target.callable) is Global else "a call"
+        )
         return f"what {inner} gives"
     return f"a {type(target).__name__.lower()}"
 
@@ -298,5 +386,3 @@ def _is_library(found: Global) -> bool:
 
 def _is_unproved(call: Call) -> bool:
     return type(call.callable) is not Global or find(call.callable.module, call.callable.qualname) is None
-
-

@@ -5,11 +5,12 @@ A shape is a word, or words joined by `|`. Words are the keys of `WORDS`, or
 Values inside values need no shape: whatever makes them is judged on its own.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from weighbridge.formats.numpy import dtype_of_value
+from weighbridge.formats.numpy import RECORDS, dtype_of_typestr, dtype_of_value
 from weighbridge.formats.pickle import Blob, Call, Dict, FrozenSet, Global, List, Persistent, Set, Value
 from weighbridge.scan.contracts.book import Contract, Signature, find, find_named
 
@@ -97,7 +98,9 @@ def _is(*kinds: type) -> Word:
 
 
 def _each(kinds: tuple[type, ...], inner: Callable[[Value], bool]) -> Word:
-    return lambda value, _: type(value) in kinds and len(value) <= MAX_ITEMS and all(inner(item) for item in value)
+    return lambda value, _: (
+        type(value) in kinds and len(value) <= MAX_ITEMS and all(inner(item) for item in value)
+    )
 
 
 def _size(value: Value, _: Use | None = None) -> bool:
@@ -150,6 +153,13 @@ def _enum(value: Value, _: Use) -> bool:
     return contract is not None and contract.enum
 
 
+def _public(value: Value, _: Use) -> bool:
+    """A dotted name of attributes that are nobody's inner ones."""
+    return type(value) is str and all(
+        word.isidentifier() and not word.startswith("_") for word in value.split(".")
+    )
+
+
 def _name(value: Value, _: Use) -> bool:
     return type(value) is str and value.isidentifier() and not value.startswith("_")
 
@@ -194,6 +204,24 @@ def _masked_state(value: Value, use: Use) -> bool:
     return type(value) is tuple and len(value) == 7 and _array_state(value[:5], use) and _bytes(value[5], use)
 
 
+_PARSERS = re.compile(
+    r"\ndef _parse_args\(self, (?:\w+, )* ?loc=0(?:, scale=1)?\):\n    return \((?:\w+, )*\), loc, (?:scale|1)\n"
+    r"\ndef _parse_args_rvs\(self, (?:\w+, )* ?loc=0(?:, scale=1)?, size=None\):\n"
+    r"    return self\._argcheck_rvs\((?:\w+, )* ?loc, (?:scale|1), size=size\)\n"
+    r"\ndef _parse_args_stats\(self, (?:\w+, )* ?loc=0(?:, scale=1)?, moments='mv'\):\n"
+    r"    return \((?:\w+, )*\), loc, (?:scale|1), moments\n"
+)
+"""scipy.stats._distn_infrastructure.parse_arg_template, filled with names of shape parameters only."""
+
+
+def _distribution_state(value: Value, use: Use) -> bool:
+    """scipy executes the attribute `_parse_arg_template` when it sets this state: it must be scipy's own template."""
+    if not _attributes(value, use):
+        return False
+    texts = [item for key, item in value.pairs() if key == "_parse_arg_template"]
+    return all(type(text) is str and len(text) < 4096 and _PARSERS.fullmatch(text) for text in texts)
+
+
 def _storage(value: Value, _: Use) -> bool:
     return storage_of(value) is not None
 
@@ -219,6 +247,7 @@ WORDS: Mapping[str, Word] = {
     "number": _is(int, float, bool),
     "str": _is(str),
     "name": _name,
+    "dotted": _public,
     "bytes": _bytes,
     "text": lambda value, use: type(value) is str or _bytes(value, use),
     "plain": _plain,
@@ -240,11 +269,16 @@ WORDS: Mapping[str, Word] = {
     "maker": _maker,
     "enum": _enum,
     "object": _is(Call),
+    "dtype-name": lambda value, _: (
+        (type(value) is str and dtype_of_typestr(value) is not None)
+        or (type(value) is Global and value.name in RECORDS)
+    ),
     "dtype": _dtype,
     "plain-dtype": _plain_dtype,
     "dtype-state": _dtype_state,
     "array-state": _array_state,
     "masked-state": _masked_state,
+    "distribution-state": _distribution_state,
     "storage": _storage,
     "tensor": _tensor,
     "no-hooks": _ordered,
@@ -271,7 +305,11 @@ def storage_of(value: Value) -> Storage | None:
     if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage":
         return None
     kind, key, location, elements = pid[1:5]
-    if type(kind) is not Global or find(kind.module, kind.qualname) is None or not str(kind.qualname).endswith("Storage"):
+    if (
+        type(kind) is not Global
+        or find(kind.module, kind.qualname) is None
+        or not str(kind.qualname).endswith("Storage")
+    ):
         return None
     if type(key) not in (str, int) or type(location) is not str or not _size(elements):
         return None
@@ -304,7 +342,12 @@ def _tensor_in_storage(use: Use) -> bool:
 
 def _tuple_of(value: Value) -> Value:
     """A tuple, or the tuple inside `torch.Size(…)`."""
-    if type(value) is Call and class_of(value) == "torch:Size" and type(value.args) is tuple and len(value.args) == 1:
+    if (
+        type(value) is Call
+        and class_of(value) == "torch:Size"
+        and type(value.args) is tuple
+        and len(value.args) == 1
+    ):
         return value.args[0]
     return value
 
@@ -333,17 +376,37 @@ def _typed_rebuild(use: Use) -> bool:
     contract = find(function.module, function.qualname) if type(function) is Global else None
     if contract is None or type(args) is not tuple or type(kind) is not Global:
         return False
-    if f"{kind.module}:{kind.qualname}" not in ("torch:Tensor", "torch.nn.parameter:Parameter", "torch.nn.parameter:Buffer"):
+    if f"{kind.module}:{kind.qualname}" not in (
+        "torch:Tensor",
+        "torch.nn.parameter:Parameter",
+        "torch.nn.parameter:Buffer",
+    ):
         return False
     return allowed(contract.call, args, contract, use.index)
 
 
-def allowed(signatures: tuple[Signature, ...], args: tuple[Value, ...], contract: Contract, index: int) -> bool:
+def allowed(
+    signatures: tuple[Signature, ...], args: tuple[Value, ...], contract: Contract, index: int
+) -> bool:
     """Whether arguments fit one of the signatures and all checks of a contract."""
     use = Use(index=index, args=args)
     if not any(fits_signature(args, signature, use) for signature in signatures):
         return False
     return all(CHECKS[check](use) for check in contract.checks)
+
+
+REACHES_OUTSIDE = {"tensor-in-storage": "makes a tensor that reaches outside its storage (CVE-2026-24747)"}
+"""What it means that a check fails although every argument has its shape."""
+
+
+def failed_check(
+    signatures: tuple[Signature, ...], args: tuple[Value, ...], contract: Contract, index: int
+) -> str:
+    """The harm of arguments that fit a signature and fail a check; "" for all others."""
+    use = Use(index=index, args=args)
+    if not any(fits_signature(args, signature, use) for signature in signatures):
+        return ""
+    return next((REACHES_OUTSIDE.get(check, "") for check in contract.checks if not CHECKS[check](use)), "")
 
 
 CHECKS: Mapping[str, Callable[[Use], bool]] = {

@@ -1,0 +1,112 @@
+"""Which operators TorchScript code calls, and whether they are on the list of `torchscript.toml`.
+
+TorchScript is serialized as a small subset of Python in which every operator is spelt `torch.NAME` (namespace `aten`) or
+`ops.NAMESPACE.NAME`; tensor methods are written as functions. So the names are found without parsing expressions, once
+strings and comments are out of the way.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+HARMFUL = frozenset(
+    {
+        "aten::save",
+        "aten::from_file",
+        "prim::PythonOp",
+        "prim::rpc_async",
+        "prim::rpc_remote",
+        "prim::rpc_sync",
+    }
+)
+"""They write a file, map a file, call Python, or call another process."""
+BUILTINS = frozenset(
+    [
+        "abs",
+        "annotate",
+        "bin",
+        "bool",
+        "chr",
+        "complex",
+        "dict",
+        "divmod",
+        "enumerate",
+        "float",
+        "floordiv",
+        "getattr",
+        "hasattr",
+        "hash",
+        "hex",
+        "int",
+        "isinstance",
+        "len",
+        "list",
+        "max",
+        "min",
+        "oct",
+        "ord",
+        "pow",
+        "print",
+        "range",
+        "reversed",
+        "round",
+        "sorted",
+        "str",
+        "sum",
+        "tuple",
+        "uninitialized",
+        "unchecked_cast",
+        "zip",
+    ]
+)
+"""Functions of the language itself (torch/csrc/jit/frontend)."""
+KEYWORDS = frozenset(
+    [
+        "and",
+        "assert",
+        "else",
+        "elif",
+        "for",
+        "if",
+        "in",
+        "is",
+        "not",
+        "or",
+        "print",
+        "return",
+        "while",
+        "with",
+        "del",
+        "raise",
+        "class",
+        "def",
+    ]
+)
+
+_STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*""")
+_OPERATOR = re.compile(r"(?<![\w.])(torch|ops\s*\.\s*\w+|prim|aten)\s*\.\s*([A-Za-z_]\w*)")
+_BARE = re.compile(r"(?<![\w.])(?<!def )(?<!class )([A-Za-z_]\w*)\s*\(")
+
+
+@cache
+def book() -> Mapping[str, frozenset[str]]:
+    """Namespace → names, read once."""
+    data = tomllib.loads(Path(__file__).with_name("torchscript.toml").read_text("utf-8"))
+    return {namespace: frozenset(table["names"]) for namespace, table in data.items()}
+
+
+def unlisted(code: str) -> Iterator[str]:
+    """Every operator and free function in the code that is not on the list, each once."""
+    text = _STRING.sub('""', code)
+    found: dict[str, None] = {}
+    for match in _OPERATOR.finditer(text):
+        namespace = re.sub(r"\s", "", match[1]).removeprefix("ops.")
+        namespace = {"torch": "aten"}.get(namespace, namespace)
+        if match[2] not in book().get(namespace, ()):
+            found[f"{namespace}::{match[2]}"] = None
+    for match in _BARE.finditer(text):
+        if match[1] not in BUILTINS | KEYWORDS:
+            found[match[1]] = None
+    yield from found

@@ -1,0 +1,55 @@
+"""The rule `keras-custom-object`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.text import visible
+from weighbridge.formats.json import JsonReading
+from weighbridge.formats.keras import objects_in
+from weighbridge.formats.reading import Reading
+from weighbridge.scan.contracts import keras
+from weighbridge.scan.rule import Rule
+
+
+class KerasCustomObject(Rule):
+    """
+    ## What it does
+    Finds classes and functions in a Keras configuration that are not on the list of Keras' own harmless ones.
+
+    ## Why is this bad?
+    Keras looks such a name up in the loading program, or imports its module in versions before 3.9. What it does cannot be
+    judged from the file.
+
+    ## Example
+    ```json
+    {"module": "my_package.layers", "class_name": "Attention2", "config": {}, "registered_name": "my_package>Attention2"}
+    ```
+
+    ## Use instead
+    Nothing, where you know the class: the policy may accept it by name.
+
+    ## Known problems
+    A layer that Keras added after this list was made is named here too.
+
+    ## References
+    - CVE-2025-1550
+    """
+
+    name = "keras-custom-object"
+    summary = "A Keras configuration names a class or function that is not Keras' own"
+    severity = Severity.WARNING
+    formats: ClassVar[tuple[str, ...]] = ("json",)
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """See `Rule.look`."""
+        if not isinstance(reading, JsonReading):
+            return
+        known = keras.CARRIERS | keras.FOREIGN
+        for item in objects_in(reading):
+            if keras.is_safe(item) or keras.is_harmful(item) or item.class_name in known:
+                continue
+            full = f"{item.module}.{item.name}" if item.module else item.registered_name or item.name
+            where = replace(place, line=reading.line(item.path))
+            yield self.finding(where, f'what "{visible(full)}" does is not known', doubt=True)

