@@ -78,7 +78,8 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
     clock = time.monotonic()
 
     # 1. What is there, and what does anybody claim about it? Claims only choose what to measure.
-    bundles, beside = find_bundles(request) if Ask.SIGNATURES in request.ask else ((), frozenset())
+    #    A signature is no part of the model that it signs, whatever is asked.
+    bundles, beside = find_bundles(request)
     artifact = open_artifacts(request.paths, links=request.links, exclude=beside)
 
     # 2. One read of the bytes: every digest that anybody asks for, and what the examiners see on the way.
@@ -126,7 +127,10 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
 
 def find_bundles(request: Request) -> tuple[tuple[Bundle, ...], frozenset[str]]:
     """The bundles beside a model or named in the request, and which files inside the model hold them."""
-    return bundles_of(Path(request.paths[0]), request.signatures)
+    if len(request.paths) > 1:
+        return (), frozenset()
+    found, inside = bundles_of(Path(request.paths[0]), request.signatures)
+    return (found if Ask.SIGNATURES in request.ask else ()), inside
 
 
 def bundles_of(root: Path, named: Sequence[str] = ()) -> tuple[tuple[Bundle, ...], frozenset[str]]:

@@ -308,7 +308,9 @@ def _central_record(work: _Work, at: int, stop: int) -> _Record | None:
     room = stop - at - CENTRAL.size
     rest = work.source.read(at + CENTRAL.size, min(n + e + c, room) if room >= 0 else n + e + c)
     if len(rest) < n + e + c:
-        work.notes.add("zip-directory-lies", "a directory record reaches behind the directory's end", offset=at)
+        work.notes.add(
+            "zip-directory-lies", "a directory record reaches behind the directory's end", offset=at
+        )
     work.budget.spend_members()
     extra = rest[n : n + e]
     size, packed, offset = _wide(extra, size, packed, offset)
@@ -570,8 +572,14 @@ def _check_stream(work: _Work, entry: ZipEntry, source: Unpacked) -> None:
         work.notes.add("zip-stream-misfit", text, offset=entry.start, part=entry.name)
         return
     if found != entry.size or spare:
-        text = f"unpacks to {found} bytes, not {entry.size}" if found != entry.size else "has bytes behind its stream"
-        work.notes.add("zip-stream-misfit", f'"{visible(entry.name)}" {text}', offset=entry.start, part=entry.name)
+        text = (
+            f"unpacks to {found} bytes, not {entry.size}"
+            if found != entry.size
+            else "has bytes behind its stream"
+        )
+        work.notes.add(
+            "zip-stream-misfit", f'"{visible(entry.name)}" {text}', offset=entry.start, part=entry.name
+        )
     if found != entry.size and found:
         other = replace(entry, source=source.resized(found), size=found, view=entry.view or "whole stream")
         work.entries.append(other)

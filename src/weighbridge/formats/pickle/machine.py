@@ -362,6 +362,7 @@ _CHEAP_KEYS = frozenset({type(None), bool, int, float, str, bytes, Global, Call,
 
 
 def kind_of(value: Value) -> str:
+    """What to call a value's type in a message."""
     if type(value) is Blob:
         return "bytearray" if value.mutable else "bytes"
     return type(value).__name__.lower()

@@ -126,7 +126,10 @@ def _attributes(value: Value, _: Use) -> bool:
 
 def _reserved(name: str) -> bool:
     """Names whose meaning is the interpreter's: `__class__`, `__reduce__`, …"""
-    return name.startswith("__") and name.endswith("__")
+    return name.startswith("__") and name.endswith("__") and name not in _ONLY_TEXT
+
+
+_ONLY_TEXT = frozenset({"__doc__", "__name__", "__qualname__", "__module__", "__version__"})
 
 
 def _slots(value: Value, use: Use) -> bool:
@@ -146,11 +149,6 @@ def _maker(value: Value, _: Use) -> bool:
     """What may be called without arguments: a `defaultdict`'s factory."""
     contract = find(value.module, value.qualname) if type(value) is Global else None
     return contract is not None and (() in contract.new or () in contract.call)
-
-
-def _enum(value: Value, _: Use) -> bool:
-    contract = find(value.module, value.qualname) if type(value) is Global else None
-    return contract is not None and contract.enum
 
 
 def _public(value: Value, _: Use) -> bool:
@@ -267,7 +265,6 @@ WORDS: Mapping[str, Word] = {
     "global": _is(Global),
     "class": _class,
     "maker": _maker,
-    "enum": _enum,
     "object": _is(Call),
     "dtype-name": lambda value, _: (
         (type(value) is str and dtype_of_typestr(value) is not None)
@@ -409,7 +406,17 @@ def failed_check(
     return next((REACHES_OUTSIDE.get(check, "") for check in contract.checks if not CHECKS[check](use)), "")
 
 
+def _known_attribute(use: Use) -> bool:
+    """`getattr(x, name)`: a member of an enumeration, or a name that has a contract of its own."""
+    owner, name = use.args
+    contract = find(owner.module, owner.qualname)
+    if contract is not None and contract.enum:
+        return _name(name, use)
+    return find(owner.module, f"{owner.qualname}.{name}") is not None
+
+
 CHECKS: Mapping[str, Callable[[Use], bool]] = {
+    "known-attribute": _known_attribute,
     "tensor-in-storage": _tensor_in_storage,
     "scalar": _scalar,
     "typed-rebuild": _typed_rebuild,
