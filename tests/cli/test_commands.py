@@ -1,7 +1,6 @@
 """Each command, called as a person would, with the code it exits with."""
 
 import json
-import os
 import re
 
 import jsonschema
@@ -159,7 +158,7 @@ def test_one_key_twice_counts_once(weighbridge, signed):
 
 
 def test_a_link_ends_the_signing(weighbridge, signed):
-    os.symlink("config.json", signed / "model" / "link.json")
+    (signed / "model" / "link.json").symlink_to("config.json")
     answer = weighbridge("sign", "model", "--key", "publisher.key")
     assert answer.code == 2
     assert "[cannot-sign]" in answer.err

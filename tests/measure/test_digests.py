@@ -90,14 +90,19 @@ def test_the_tree_is_that_of_rfc_9162(leaves: list[bytes]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.text(min_size=1, max_size=3).filter(lambda s: "\0" not in s), st.binary(max_size=3), min_size=1))
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=3).filter(lambda s: "\0" not in s), st.binary(max_size=3), min_size=1
+    )
+)
 def test_files_from_the_text(contents: dict[str, bytes]) -> None:
     try:
         names = {name.encode("utf-8", "surrogateescape"): data for name, data in contents.items()}
     except UnicodeEncodeError:
         return
     leaves = [
-        record(name, len(data).to_bytes(8, "big"), hashlib.sha256(data).digest()) for name, data in sorted(names.items())
+        record(name, len(data).to_bytes(8, "big"), hashlib.sha256(data).digest())
+        for name, data in sorted(names.items())
     ]
     entries = sorted(Entry(name, len(data), hashlib.sha256(data).digest()) for name, data in contents.items())
     digest = Manifest(entries=tuple(entries)).files_digest()
@@ -171,7 +176,9 @@ def test_weights_sets(path: str, found: str) -> None:
     assert weights_set(path) == found
 
 
-@pytest.mark.parametrize("path", ["README.md", "readme", "LICENSE.txt", "Model_Card.md", "NOTICE", "CITATION.cff"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "readme", "LICENSE.txt", "Model_Card.md", "NOTICE", "CITATION.cff"]
+)
 def test_documentation(path: str) -> None:
     assert is_card(path)
 

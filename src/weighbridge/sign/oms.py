@@ -534,7 +534,7 @@ def ignored(path: str, statement: OmsStatement) -> bool:
 
 def left_out(path: str, ignore_paths: Iterable[str]) -> bool:
     """Whether signing with these `ignore_paths` leaves `path` out."""
-    return _matcher((*default_ignores, *ignore_paths))(path)
+    return _matcher((*default_ignores, *signature_names(), *ignore_paths))(path)
 
 
 def ignorer(statement: OmsStatement) -> Callable[[str], bool]:
