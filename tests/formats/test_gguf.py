@@ -117,7 +117,7 @@ def test_file_without_tensors_may_lack_its_padding() -> None:
 def test_last_tensor_may_lack_its_padding() -> None:
     whole = small().bytes()
     assert codes(whole) == codes(whole[:-28]) == []
-    assert codes(whole[:-29]) == ["out-of-file"]
+    assert codes(whole[:-29])[0] == "out-of-file"
     assert codes(whole + bytes(1)) == ["trailing-bytes"]
 
 
@@ -141,7 +141,7 @@ def test_cve_2026_33298_row_that_does_not_fill_blocks() -> None:
 
 
 def test_overlap_and_hole() -> None:
-    assert codes(Gguf().tensor("a", [64], I8, bytes(64)).info("b", [64], I8, 32).bytes())[0] == "overlap"
+    assert codes(Gguf().tensor("a", [64], I8, bytes(64)).info("b", [32], I8, 32).bytes()) == ["overlap"]
     file = Gguf().info("a", [4], I8, 0).info("b", [4], I8, 96)
     file.data = bytes(128)
     result = reading(file.bytes())

@@ -56,7 +56,9 @@ def scan(
 
 def scan_folder(folder: Path) -> Scan:
     """The same for a folder on disk."""
-    return scan({p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()})
+    return scan(
+        {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    )
 
 
 def samples(rule: str) -> Iterator[Sample]:

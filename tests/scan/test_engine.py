@@ -62,7 +62,9 @@ def readers(monkeypatch: pytest.MonkeyPatch, **answers: Reading | Exception) -> 
 def test_a_file_that_all_readers_refuse_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     readers(monkeypatch, a=InputError("not-this-format", "no"), b=InputError("not-this-format", "no"))
     result = scan({"x.bin": b"x"})
-    assert [(u.code, u.message) for u in result.unread] == [("format-unknown", "format not understood (not a, b)")]
+    assert [(u.code, u.message) for u in result.unread] == [
+        ("format-unknown", "format not understood (not a, b)")
+    ]
     assert (result.files[0].format, result.files[0].outcome) == ("unknown", Outcome.UNKNOWN)
 
 
@@ -145,7 +147,9 @@ def test_a_rule_that_fails_keeps_its_findings_and_makes_the_file_unknown(
     assert seen.result.outcome is Outcome.UNKNOWN
 
 
-def test_a_rule_that_cannot_be_loaded_makes_the_file_unknown(monkeypatch: pytest.MonkeyPatch, noisy: Noisy) -> None:
+def test_a_rule_that_cannot_be_loaded_makes_the_file_unknown(
+    monkeypatch: pytest.MonkeyPatch, noisy: Noisy
+) -> None:
     def missing(name: str) -> Rule:
         raise ModuleNotFoundError(name)
 
@@ -166,7 +170,10 @@ def test_a_member_without_examination_is_unknown() -> None:
     scanner = Scanner()
     seen = [scanner.examine(model.members[1], MemorySource(b"b")), None]
     result = scanner.finish(model, seen)
-    assert [(f.path, f.outcome) for f in result.files] == [("a.txt", Outcome.UNKNOWN), ("b.txt", Outcome.PASS)]
+    assert [(f.path, f.outcome) for f in result.files] == [
+        ("a.txt", Outcome.UNKNOWN),
+        ("b.txt", Outcome.PASS),
+    ]
     assert [(u.place.path, u.code) for u in result.unread] == [("a.txt", "not-examined")]
 
 

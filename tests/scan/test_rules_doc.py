@@ -4,8 +4,8 @@ import re
 from inspect import cleandoc
 
 import pytest
-from tests.scan.samples import SAMPLES, Sample, samples, scan
 
+from tests.scan.samples import SAMPLES, Sample, samples, scan
 from weighbridge.core.evidence import worst
 from weighbridge.core.text import visible
 from weighbridge.scan.engine import load_rule

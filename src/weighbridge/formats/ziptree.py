@@ -177,7 +177,7 @@ def read_tree(source: Source, budget: Budget) -> ZipTree:
         _read_without_directory(work, bool(ends))
     _compare_names(work)
     spare = _account_for_bytes(work)
-    parts = tuple(entry.part() for entry in work.entries if entry.source is not None)
+    parts = tuple(entry.part() for entry in _distinct(work))
     return ZipTree(
         format="zip",
         anomalies=work.notes.all(),
@@ -679,6 +679,33 @@ def _until_descriptor(work: _Work, local: _Record, start: int) -> _Record | None
             position = data.find(b"PK\x07\x08", position + 1)
         step, looked = len(data), max(0, len(data) - 16)
     return None
+
+
+def _distinct(work: _Work) -> Iterator[ZipEntry]:
+    """Entries with content; of archives that stand in it more than once, only the first.
+
+    Bombs of nested archives have many equal members on each level, and would take for ever otherwise.
+    """
+    seen: dict[tuple[int, ...], list[ZipEntry]] = {}
+    for entry in work.entries:
+        if entry.source is None:
+            continue
+        alike = seen.setdefault((entry.crc, entry.size, entry.packed, entry.method), [])
+        if not any(_same_archive(work, entry, other) for other in alike[:4]):
+            alike.append(entry)
+            yield entry
+
+
+def _same_archive(work: _Work, entry: ZipEntry, other: ZipEntry) -> bool:
+    if entry.packed > STORED_CHECKED or entry.source is None or other.source is None:
+        return False
+    packed = work.source.read(entry.start, entry.packed)
+    if packed != work.source.read(other.start, other.packed):
+        return False
+    try:
+        return entry.source.read(0, 4) == b"PK\x03\x04"
+    except InputError:
+        return False
 
 
 # -- the whole -----------------------------------------------------------------------------------------------------

@@ -157,7 +157,8 @@ def _reading(
         gaps=tuple(gaps),
         parts=tuple(part for program in programs for part in nested_parts(program)),
     )
-    anomalies = tuple(a for program in reading.all_programs() for a in program.anomalies)
+    seen = [program for one in programs for program in (one, *one.nested)]
+    anomalies = tuple(anomaly for program in seen for anomaly in program.anomalies)
     held, unlisted = None, ""
     if any(program.arrays or program.nested for program in programs):
         held = tensors(programs[0]) or None

@@ -1,0 +1,92 @@
+"""What the pickle rules share: which programs to judge, one finding for each callable, and the lines of proof."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from weighbridge.core.finding import Place
+from weighbridge.core.text import visible
+from weighbridge.formats.pickle import Call, Change, Global, PickleProgram, PickleReading, Value, described
+from weighbridge.formats.reading import Reading
+from weighbridge.scan.contracts import Judged, Level, judge
+from weighbridge.scan.contracts.book import find
+
+FORMATS = ("pickle", "joblib")
+MOST = 25
+"""Findings of one rule in one pickle; what lies beyond is counted in the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All items of one program that say the same; the first stands for them."""
+
+    first: Judged
+    count: int
+    plain: bool = False
+    """True when only plain `pickle.load` of a joblib file comes here."""
+
+    @property
+    def message(self) -> str:
+        """One line: what happens to whoever loads the file."""
+        how = "loading this file with plain pickle.load" if self.plain else "loading this file"
+        more = f" (and {self.count - 1} times more)" if self.count > 1 else ""
+        return visible(f"{how} {self.first.does}{more}", 400)
+
+    def place(self, place: Place) -> Place:
+        """Where it stands."""
+        return replace(place, offset=self.first.offset)
+
+
+def groups(reading: Reading, wanted: Callable[[Judged], bool]) -> Iterator[Group]:
+    """The wanted items of all programs of a reading, equal ones together, in stream order."""
+    if not isinstance(reading, PickleReading):
+        return
+    for program in reading.all_programs():
+        plain = program in reading.others
+        yield from _grouped(program, lambda item, plain=plain: wanted(item) and not (plain and _noise(item)), plain=plain)  # type: ignore[misc]
+
+
+def _noise(item: Judged) -> bool:
+    """In a joblib file's plain view the raw bytes of arrays run as opcodes: only what could be meant counts."""
+    if item.level is Level.HARMFUL and item.certain:
+        return False
+    target = item.what.callable if isinstance(item.what, Call) else item.what
+    known = type(target) is Global and target.module is not None and find(target.module, target.qualname) is None
+    return not known
+
+
+def _grouped(program: PickleProgram, wanted: Callable[[Judged], bool], *, plain: bool) -> list[Group]:
+    found: dict[tuple[str, str], list[Judged]] = {}
+    for item in judge(program).items:
+        if wanted(item):
+            found.setdefault((item.name, item.does), []).append(item)
+    made = [Group(first=items[0], count=len(items), plain=plain) for items in found.values()]
+    if len(made) <= MOST:
+        return made
+    rest = sum(group.count for group in made[MOST - 1 :])
+    return [*made[: MOST - 1], replace(made[MOST - 1], count=rest)]
+
+
+def trail(item: Judged) -> tuple[str, ...]:
+    """The opcodes that prove it: where the name comes from, and what is called with what."""
+    what = item.what
+    if isinstance(what, Call):
+        return (*_names(what.callable, 3), _line(what.offset, what.how, described(what.args), f"calls {item.name}"))
+    if isinstance(what, Change):
+        target = what.target.callable if isinstance(what.target, Call) else what.target
+        return (*_names(target, 1), _line(what.offset, what.how, described(what.value), f"sets state on {item.name}"))
+    if isinstance(what, Global):
+        return (_line(what.offset, "GLOBAL", what.name, ""),)
+    return (_line(item.offset, item.kind.upper(), item.name, ""),)
+
+
+def _names(target: Value, depth: int) -> Iterator[str]:
+    """Lines for what a callable is made of, innermost first."""
+    if type(target) is Global:
+        yield _line(target.offset, "GLOBAL", f"{target.module or '?'} {target.qualname or '?'}", "")
+    elif type(target) is Call and depth:
+        yield from _names(target.callable, depth - 1)
+        yield _line(target.offset, target.how, described(target.args), "")
+
+
+def _line(offset: int, opcode: str, text: str, comment: str) -> str:
+    return visible(f"{offset:>8}  {opcode:<10} {text}{'   ' if comment else ''}{comment}", 200)
