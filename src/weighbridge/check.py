@@ -24,7 +24,6 @@ from weighbridge.core.manifest import Entry, Manifest
 from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
 from weighbridge.measure import Measurement, Plan, Progress, measure
 from weighbridge.policy import Policy, answers, examined, judge, suppress
-from weighbridge.policy.cel import weigh_rules
 from weighbridge.policy.words import Need
 from weighbridge.sign.bundle import (
     MAX_BUNDLE,
@@ -102,7 +101,9 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
 
     # 5. Rules that the policy's owner wrote, over everything above; then the verdict.
     subject = _subject(artifact, measurement.manifest)
-    if request.command == "check":
+    if request.command == "check" and request.policy.rules:
+        from weighbridge.policy.cel import weigh_rules
+
         evidence += weigh_rules(
             request.policy, evidence, request.now, findings=findings, files=files, unread=unread,
             signatures=signatures, subject=subject,
@@ -261,7 +262,7 @@ def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
     worst_result = min(known, key=lambda result: WORST_FIRST.index(result.outcome))
     return Evidence(
         question="intact",
-        outcome=Outcome.PASS if worst_result.outcome == "pass" else Outcome(worst_result.outcome),
+        outcome=worst_result.outcome,
         why=_intact_why(worst_result),
         by=worst_result.by,
         code=worst_result.code,
@@ -269,7 +270,7 @@ def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
 
 
 def _intact_why(result: SignatureResult) -> str:
-    if result.outcome == "pass":
+    if result.outcome is Outcome.PASS:
         return f"{result.covers} as signed"
     if result.difference is None:
         return result.why

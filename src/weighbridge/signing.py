@@ -31,6 +31,8 @@ class Wish:
     shard_size: int | None = None
     allow_symlinks: bool = False
     ignore_paths: tuple[str, ...] = ()
+    nameless: bool = False
+    """Leave the name out of the statement about a one-file model, as model-signing does (docs/formats/oms.md)."""
     output: str | None = None
     """Where the signature goes; None for the place where `verify` looks."""
     add: bool = False
@@ -76,6 +78,7 @@ def sign_model(
         allow_symlinks=wish.allow_symlinks,
         ignore_paths=wish.ignore_paths,
         single=artifact.single,
+        nameless=wish.nameless,
     )
     signatures = sign_all(payload, signers, timestamp=timestamp)
     written = _write(target, siblings, signatures, add=wish.add)

@@ -289,6 +289,27 @@ def test_the_verdict_as_a_signed_statement(weighbridge, signed):
     statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
     assert statement["predicate"]["verdict"] == "admitted"
 
+    # The next gate trusts the first one's key instead of the publisher's.
+    (signed / "model" / "model.sig").unlink()
+    by_gate = ("verify", "model", "--signature", "verdict.jsonl", "--key")
+    assert weighbridge(*by_gate, "stranger.pub").code == 0
+    assert weighbridge(*by_gate, "publisher.pub").code == 1
+    (signed / "model" / "config.json").write_text("{}")
+    answer = weighbridge(*by_gate, "stranger.pub")
+    assert answer.code == 1
+    assert "the gate weighed other files" in answer.out
+
+
+def test_a_verdict_that_did_not_admit_vouches_for_nothing(weighbridge, signed):
+    (signed / "model" / "a.bin").write_bytes(b"\x00unknown")
+    attest = ("--attest", "verdict.jsonl", "--attest-key", "stranger.key")
+    assert weighbridge("check", "model", "--key", "stranger.pub", *attest).code == 1
+    answer = weighbridge(
+        "verify", "model", "--signature", "verdict.jsonl", "--key", "stranger.pub", "-f", "json"
+    )
+    assert answer.code == 1
+    assert "verdict-not-admitted" in {row["code"] for row in answer.json["signatures"]}
+
 
 def test_rule_explain_doctor_and_completion(weighbridge):
     assert weighbridge("rule").code == 0

@@ -50,7 +50,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         try:
             look(data, name)
         except InputError as error:
-            assert error.code == ("bad-json" if name == "x.json" else "not-this-format")
+            assert error.code == ("bad-json" if name == "x.json" else "not-this-format")  # noqa: PT017
 
 
 def test_a_key_twice_gives_both_views() -> None:

@@ -79,7 +79,10 @@ def test_fields_of_all_wire_types() -> None:
         (b"\x0d\1\2\3", "bad-protobuf"),
         (b"\x00\x01", "bad-protobuf"),
         (b"\x0e\x01", "bad-protobuf"),
-        (b"\x0b\x0c", "protobuf-group"),
+        (b"\x0c", "bad-protobuf"),
+        (b"\x0b\x14", "bad-protobuf"),
+        (b"\x0b\x08\x01", "bad-protobuf"),
+        (b"\x0b" * 101 + b"\x0c" * 101, "bad-protobuf"),
         (varint(2**32 << 3) + b"\0", "bad-protobuf"),
     ],
 )
@@ -102,6 +105,14 @@ def test_fields_round_trip(fields: list[tuple[int, int | bytes]]) -> None:
     data = front + b"".join(number(f, v) if isinstance(v, int) else message(f, v) for f, v in fields)
     found = [(f.number, f.value if f.wire == 0 else data[f.start : f.end]) for f in wire(data)[1:]]
     assert found == fields
+
+
+def test_groups_are_stepped_over() -> None:
+    inner = number(1, 5) + message(2, "abc") + b"\x1b" + number(9, 1) + b"\x1c"
+    assert wire(b"\x0b" + inner + b"\x0c" + number(2, 7)) == [
+        Field(1, 3, 0, 1, 2 + len(inner)),
+        Field(2, 0, 7, 3 + len(inner), 4 + len(inner)),
+    ]
 
 
 def test_signed() -> None:
@@ -371,7 +382,7 @@ def test_fields_that_nobody_knows() -> None:
         number(1, 8) + message(7, "this is text and no graph"),
         number(1, 8) + message(7, message(99, "x")),
         number(1, 1) + message(2, message(1, message(4, "saved model"))),
-        model()[:-1],
+        model(node("Relu"))[:20],
     ],
 )
 def test_other_protobuf_and_other_bytes_are_refused(data: bytes) -> None:
@@ -386,11 +397,14 @@ def test_a_broken_file_that_promises_onnx_says_why() -> None:
     assert caught.value.code == "bad-protobuf"
 
 
-def test_groups_are_not_taken_for_another_format() -> None:
-    """A loader skips unknown groups, so a model with one must not count as refused."""
-    with pytest.raises(InputError) as caught:
-        read(MemorySource(model(extra=varint(100 << 3 | 3) + varint(100 << 3 | 4))), Budget(), "weights.bin")
-    assert caught.value.code == "protobuf-group"
+def test_a_loader_skips_groups_and_so_do_we() -> None:
+    assert codes(model(extra=varint(100 << 3 | 3) + varint(100 << 3 | 4))) == ["unknown-field"]
+    assert codes(model(extra=varint(2 << 3 | 3) + varint(2 << 3 | 4))) == ["wire-type"]
+
+
+def test_operators_without_an_operator_set() -> None:
+    assert codes(model(node("Relu"), opset=False)) == ["opset-missing"]
+    assert codes(number(1, 2) + message(7, node("Relu"))) == []
 
 
 # -- external data
@@ -489,8 +503,11 @@ def test_truncated_at_every_byte_it_never_reads_clean() -> None:
             result = reading(whole[:end])
             if not result.anomalies and not result.gaps:
                 clean.append(end)
-    assert [whole[end] for end in clean] == [8 << 3 | 2] * len(clean)  # only between two operator sets
-    assert len(clean) <= 2
+    assert [whole[end] for end in clean] == [
+        0x42,
+        0x72,
+        0xCA,
+    ]  # between operator sets, metadata and functions
 
 
 @given(st.data())

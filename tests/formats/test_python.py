@@ -88,6 +88,13 @@ def test_long_chains_and_wide_bindings_stay_small() -> None:
     assert "?.system" in {use.name for use in wide.uses}
 
 
+def test_a_bomb_of_references_is_a_gap() -> None:
+    code = "\n".join(f"x = m{n}.y" for n in range(64)) + "\n" + "x;" * 7_000
+    assert [gap.code for gap in look(code).gaps] == ["limit-python"]
+    nested = "f(" * 90 + "[" + "a+b," * 20_000 + "]" + ")" * 90
+    assert [gap.code for gap in look(nested).gaps] == ["limit-python"]
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.text(max_size=200)

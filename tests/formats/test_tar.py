@@ -1,5 +1,6 @@
 """The tar reader against tarfile, and against the contradictions that tar headers allow."""
 
+import contextlib
 import io
 import tarfile
 
@@ -137,7 +138,5 @@ def test_changed_bytes_never_break_the_reader(changes: list[tuple[int, int]]) ->
     broken = bytearray(written((info("a" * 120), b"alpha"), (info("b", pax_headers={"x": "y"}), b"beta")))
     for at, value in changes:
         broken[at % len(broken)] = value
-    try:
+    with contextlib.suppress(InputError, LimitError):
         read(MemorySource(bytes(broken)), Budget(Limits(members=1000, memory=2**24)), "x.tar")
-    except (InputError, LimitError):
-        pass

@@ -1,7 +1,8 @@
-"""Makes `tests/formats/tensors/`: small files by the formats' own libraries, and what those libraries read from them.
+"""Makes `tests/formats/tensors/`, files of the formats' own libraries, and the binary samples of the tensor rules.
 
-Not a test; run it by hand in an environment with `safetensors gguf onnx numpy ml_dtypes`. The file `expected.json` holds,
-for each file, every tensor's name, shape and the SHA-256 of its bytes as the library gives them.
+Not a test; run it by hand from the repository's root, in an environment with `safetensors gguf onnx numpy ml_dtypes`:
+`PYTHONPATH=. python tests/samples/make_tensor_samples.py`. `expected.json` in the first folder holds, for each file, every
+tensor's name, shape and the SHA-256 of its bytes as the library gives them.
 """
 
 import hashlib
@@ -14,11 +15,13 @@ import gguf
 import ml_dtypes
 import numpy as np
 import onnx
-import safetensors.numpy
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save as save_safetensors
+from tests.tensorfiles import Gguf, attribute, external, message, model, node, safetensors, tensor
 
 OUT = Path(__file__).parents[1] / "formats" / "tensors"
+SAMPLES = Path(__file__).parent
 TEMPLATE = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}\n{% endfor %}"
 Rows = dict[str, list[Any]]
 
@@ -48,7 +51,7 @@ def safetensors_file() -> Rows:
     tensors |= {name: np.arange(4, dtype=np.float32).astype(getattr(ml_dtypes, name)) for name in extra}
     tensors |= {"scalar": np.array(7, dtype=np.int64), "empty": np.zeros((0, 4), dtype=np.float32)}
     metadata = {"format": "pt", "note": "made for tests"}
-    (OUT / "dtypes.safetensors").write_bytes(safetensors.numpy.save(tensors, metadata))
+    (OUT / "dtypes.safetensors").write_bytes(save_safetensors(tensors, metadata))
     return {name: row(value.shape, value.tobytes()) for name, value in tensors.items()}
 
 
@@ -174,7 +177,71 @@ def _bytes(tensor: TensorProto) -> bytes:
     return data
 
 
+def samples() -> None:
+    """Samples and their benign twins; see README.md beside this file for the names."""
+    two = {"a": ("F32", [2], 0, 8), "b": ("F32", [2], 8, 16)}
+    overlapping = {"a": ("F32", [2], 0, 8), "b": ("F32", [2], 4, 12)}
+    write("safetensors-malformed/sample.safetensors", safetensors(overlapping, bytes(12)))
+    write(
+        "safetensors-malformed/benign.safetensors",
+        safetensors(two, bytes(range(16)), metadata={"format": "pt"}),
+    )
+    write(
+        "safetensors-malformed/sample-trailing.safetensors",
+        safetensors(two, bytes(16) + b"weighbridge-sample"),
+    )
+    gguf_samples()
+    onnx_samples()
+
+
+def gguf_samples() -> None:
+    def start() -> Gguf:
+        return Gguf().text("general.architecture", "llama")
+
+    write(
+        "gguf-malformed/sample.gguf", start().info("token_embd.weight", [1 << 20], 0, 0).bytes() + bytes(32)
+    )
+    write("gguf-malformed/sample-overflow.gguf", start().info("w", [2**32, 2**32], 0, 0).bytes() + bytes(32))
+    write(
+        "gguf-malformed/sample-trailing.gguf",
+        start().tensor("w", [8], 0, bytes(32)).bytes() + b"weighbridge-sample",
+    )
+    write("gguf-malformed/benign.gguf", start().tensor("token_embd.weight", [32, 2], 2, bytes(36)).bytes())
+
+
+def onnx_samples() -> None:
+    data = message(9, bytes(8))
+    write("onnx-malformed/sample.onnx", model(node("Relu"), tensor(5, "w", [1024], 1, data)))
+    write("onnx-malformed/benign.onnx", model(node("Relu"), tensor(5, "w", [2], 1, data)))
+    calls = [message(7, message(4, "Inner"), message(7, "sample"))] * 2
+    functions = message(25, message(1, "Outer"), message(10, "sample"), *calls)
+    functions += message(
+        25, message(1, "Inner"), message(10, "sample"), message(7, message(4, "Outer"), message(7, "sample"))
+    )
+    write("onnx-malformed/sample-functions.onnx", model(node("Relu"), extra=functions))
+    for name, location in {"sample": "../../etc/hostname", "sample-missing": "weights.bin"}.items():
+        weights = tensor(5, "w", [2], 1, external(location, length="8"))
+        write(f"onnx-external-path/{name}.onnx", model(node("Relu"), weights))
+    weights = tensor(5, "w", [2], 1, external("weights.bin", length="8"))
+    write("onnx-external-path/benign/model.onnx", model(node("Relu"), weights))
+    write("onnx-external-path/benign/weights.bin", b"\x01\x02\x03\x04\x05\x06\x07\x08")
+    write("onnx-custom-op/sample.onnx", model(node("FastTokenizer", domain="com.example")))
+    own = message(25, message(1, "FastTokenizer"), message(10, "com.example"), message(7, message(4, "Relu")))
+    write("onnx-custom-op/benign.onnx", model(node("FastTokenizer", domain="com.example"), extra=own))
+    module = attribute("module", message(4, "weighbridge_sample"))
+    write("onnx-python-op/sample.onnx", model(node("PyOp", domain="ai.onnx.contrib", attributes=module)))
+    write("onnx-python-op/benign.onnx", model(node("Attention", domain="com.microsoft")))
+
+
+def write(name: str, data: bytes) -> None:
+    """As hexadecimal text, 32 bytes a line."""
+    path = SAMPLES / f"{name}.hex"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{data[at : at + 32].hex()}\n" for at in range(0, len(data), 32)))
+
+
 def main() -> None:
+    samples()
     OUT.mkdir(exist_ok=True)
     expected = {
         "dtypes.safetensors": safetensors_file(),

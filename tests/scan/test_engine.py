@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.scan.samples import artifact, scan
 from weighbridge.core.artifact import Member, Obstacle
@@ -160,9 +162,22 @@ def test_a_rule_that_cannot_be_loaded_makes_the_file_unknown(
 
 def test_a_folder_rule_that_fails_lets_no_file_pass(monkeypatch: pytest.MonkeyPatch, noisy: Noisy) -> None:
     readers(monkeypatch, a=Reading(format="a"))
+    monkeypatch.setattr(Noisy, "look", lambda *_: iter(()))
     assert {file.outcome for file in scan({"x": b"x", "y": b"y"}).files} == {Outcome.PASS}
     noisy.fails = ZeroDivisionError()
     assert {file.outcome for file in scan({"x": b"x", "y": b"y"}).files} == {Outcome.UNKNOWN}
+
+
+def test_a_folder_rule_that_names_formats_is_asked_only_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, noisy: Noisy
+) -> None:
+    readers(monkeypatch, a=Reading(format="a"))
+    monkeypatch.setattr(Noisy, "look", lambda *_: iter(()))
+    noisy.fails = ZeroDivisionError()
+    for formats, outcome in (("b", Outcome.PASS), ("a", Outcome.UNKNOWN)):
+        monkeypatch.setattr(engine, "RULES", (("test-noisy", (formats, "folder")),))
+        engine.names_for.cache_clear()
+        assert scan({"x": b"x"}).files[0].outcome is outcome
 
 
 def test_a_member_without_examination_is_unknown() -> None:
@@ -228,3 +243,35 @@ def test_depth_is_counted_for_each_thread() -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+NAMES = (
+    "model.safetensors", "model.gguf", "model.onnx", "model.pt", "model.pkl", "model.zip", "model.tar", "model.npy", "m.keras",
+    "config.json", "modules.json", "model_index.json", "x.index.json", "a.jsonl", "a.py", "a.ipynb", "a.jinja", "README.md",
+    "requirements.txt", "a.yaml", "a.html", "a.svg", "a.png", "a.sh", "tokenizer.model", "noname",
+)  # fmt: skip
+STARTS = (
+    b"",
+    b"{",
+    b"[",
+    b"PK\x03\x04",
+    b"\x80\x04",
+    b"GGUF",
+    b"\x93NUMPY",
+    b"\x89PNG\r\n\x1a\n",
+    b"\x08\x07",
+    b"\x1f\x8b",
+    b"<svg",
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.sampled_from(NAMES),
+    st.sampled_from(STARTS),
+    st.binary(max_size=300) | st.text(max_size=300).map(str.encode),
+)
+def test_no_bytes_under_any_name_break_us(name: str, start: bytes, rest: bytes) -> None:
+    result = scan({name: start + rest})
+    assert len(result.files) == 1
+    assert [item.message for item in result.unread if item.code == "internal-error"] == []

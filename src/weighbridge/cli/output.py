@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.cli.options import columns
 from weighbridge.core.durable import write_file
 from weighbridge.core.errors import ExitCode
 from weighbridge.core.report import Report
@@ -24,7 +24,7 @@ def emit(report: Report, options: argparse.Namespace) -> int:
         report,
         options.format,
         color=colored(options.color, options.output),
-        width=min(shutil.get_terminal_size().columns, 120),
+        width=columns(),
         verbose=bool(options.verbose),
         quiet=options.quiet,
         min_severity=options.min_severity or "note",

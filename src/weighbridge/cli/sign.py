@@ -44,6 +44,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--ignore", metavar="PATH", action="append", help="leave a file or folder out (it is recorded)"
     )
+    group.add_argument(
+        "--nameless", action="store_true",
+        help='write "." for a one-file model, which model-signing 1.1 wants where the specification wants the name',
+    )  # fmt: skip
     group.add_argument("--signature", metavar="FILE", help="where the signature goes")
     group.add_argument(
         "--add", action="store_true", help="keep the signatures that are there, add these beside them"
@@ -70,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         shard_size=options.shard_size,
         allow_symlinks=options.allow_symlinks,
         ignore_paths=tuple(options.ignore or ()),
+        nameless=options.nameless,
         output=options.signature,
         add=options.add,
         jobs=options.jobs,

@@ -4,7 +4,6 @@ After an interruption at any point the old file stands unchanged; at worst a `.w
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 from weighbridge.core.errors import UsageError
@@ -12,6 +11,8 @@ from weighbridge.core.errors import UsageError
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = True) -> None:
     """Put `data` at `path`. Raises `UsageError` (`file-exists`) without `overwrite`, `OSError` from the disk."""
+    import tempfile  # only writers pay for it
+
     handle, temporary = tempfile.mkstemp(prefix=".weighbridge-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -33,7 +34,9 @@ def _place(temporary: str, path: Path, *, overwrite: bool) -> None:
     try:
         os.link(temporary, path)  # unlike rename, link never replaces: no race with another writer
     except FileExistsError:
-        raise UsageError("file-exists", f'there already is a file "{path}"', "--overwrite replaces it") from None
+        raise UsageError(
+            "file-exists", f'there already is a file "{path}"', "--overwrite replaces it"
+        ) from None
     Path(temporary).unlink()
 
 

@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from weighbridge.core.evidence import Evidence
+from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Unread
 from weighbridge.core.manifest import Difference
 from weighbridge.core.verdict import Verdict
+
+CHECK_PREDICATE = "weighbridge.check/v1"
+"""The predicate type of a verdict as a signed statement (docs/formats/report.md)."""
+
+FILES_ALGORITHM = "weighbridge-files-v1-"
+"""In-toto takes `sha256` for the hash of the bytes of one file; the file-set digest is a tree, and says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +41,7 @@ class Suppressed:
 class SignatureResult:
     """One signature of one bundle, judged: by whom, how, when, over what, or why not."""
 
-    outcome: str
-    """pass, fail or unknown."""
+    outcome: Outcome
     why: str
     code: str = ""
     by: str = ""

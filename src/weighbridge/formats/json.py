@@ -38,6 +38,8 @@ class JsonReading(Reading):
     first: Any = None
     """What a first-wins parser gives; None where no key stands twice."""
     text: str
+    objects: tuple[tuple[Path, dict[str, Any]], ...] = ()
+    """Every (path, object) of every view, for rules that look for keys at any depth."""
 
     @property
     def views(self) -> tuple[Any, ...]:
@@ -67,11 +69,11 @@ def read(source: Source, budget: Budget, name: str) -> JsonReading:
 def _document(data: bytes, name: str) -> JsonReading:
     text, anomalies = _decode(data, name)
     try:
-        value, first = read_json(data, "the document", limit=len(data)), None
+        value, first = read_json(data.removeprefix(b"\xef\xbb\xbf"), "the document", limit=len(data)), None
     except InputError as error:
         value, first, more = _lenient(text, error)
         anomalies += more
-    _refuse_depth(value)
+    nodes = (*objects(value), *objects(first))
     small = len(data) <= (KEEP_INDEX if name.endswith(".index.json") else KEEP)
     return JsonReading(
         format="json",
@@ -79,7 +81,8 @@ def _document(data: bytes, name: str) -> JsonReading:
         first=first,
         text=text,
         anomalies=anomalies + bidi_anomalies(text),
-        parts=tuple(_templates(value)) + tuple(_templates(first)),
+        objects=nodes,
+        parts=tuple(_templates(nodes)),
         keep=small,
     )
 
@@ -136,7 +139,13 @@ def _lines(data: bytes, name: str) -> JsonReading | None:
                 anomalies += more
     except (InputError, ValueError):
         return None
-    return JsonReading(format="jsonl", value=values, text=data.decode("utf-8"), anomalies=anomalies[:100])
+    return JsonReading(
+        format="jsonl",
+        value=values,
+        text=data.decode("utf-8"),
+        objects=tuple(objects(values)),
+        anomalies=anomalies[:100],
+    )
 
 
 def _row(row: bytes) -> tuple[Any, tuple[Anomaly, ...]]:
@@ -147,21 +156,7 @@ def _row(row: bytes) -> tuple[Any, tuple[Anomaly, ...]]:
         value, _, anomalies = _lenient(row.decode("utf-8"), error)
     if not isinstance(value, dict | list):
         raise InputError("bad-json", "a line is neither object nor array")
-    _refuse_depth(value)
     return value, anomalies
-
-
-def _refuse_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [inner for item in level if isinstance(item, dict | list) for inner in _items(item)]
-        if not level:
-            return
-    raise InputError("bad-json", f"nested deeper than {MAX_NESTING} levels")
-
-
-def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return container.values() if isinstance(container, dict) else container
 
 
 def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -177,14 +172,25 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def objects(value: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every (path, object) in the value. Skips scalars, so that a vocabulary of 250,000 entries costs little."""
-    stack: list[tuple[Path, Any]] = [((), value)]
+    """Every (path, object) in the value; scalars are skipped, so that a large vocabulary costs little.
+
+    Raises `InputError` (`bad-json`) where it is nested too deep.
+    """
+    stack: list[tuple[Path, Any]] = [((), value)] if type(value) in _CONTAINERS else []
     while stack:
         here, item = stack.pop()
+        if len(here) > MAX_NESTING:
+            raise InputError("bad-json", f"nested deeper than {MAX_NESTING} levels")
         if isinstance(item, dict):
             yield here, item
-        pairs = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
-        stack += [((*here, step), inner) for step, inner in pairs if isinstance(inner, dict | list)]
+            pairs: Iterable[tuple[Any, Any]] = item.items()
+        else:
+            pairs = enumerate(item)
+        inner = [((*here, step), one) for step, one in pairs if type(one) in _CONTAINERS]
+        stack += reversed(inner)
+
+
+_CONTAINERS = frozenset((dict, list))
 
 
 def weight_map(reading: JsonReading) -> Iterator[tuple[str, str]]:
@@ -198,9 +204,9 @@ def weight_map(reading: JsonReading) -> Iterator[tuple[str, str]]:
                 yield tensor, shard
 
 
-def _templates(value: Any) -> Iterator[Part]:
+def _templates(nodes: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[Part]:
     """Texts that transformers and its servers render with Jinja."""
-    for path, item in objects(value):
+    for path, item in nodes:
         for inner, text in _template_texts(item):
             name = ".".join(str(step) for step in (*path, *inner))
             yield Part(name=name, source=MemorySource(text.encode("utf-8", "surrogatepass")), kind="template")

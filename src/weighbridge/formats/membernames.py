@@ -58,7 +58,8 @@ def note_name(notes: Notes, name: str) -> None:
 def note_link(notes: Notes, name: str, target: str, *, hard: bool) -> None:
     """Note a symbolic or hard link: `link-escapes` or `link-inside`."""
     kind = "hard link" if hard else "symbolic link"
-    base = "" if hard else name.replace("\\", "/").rpartition("/")[0] + "/"
+    folder, slash, _ = name.replace("\\", "/").rpartition("/")
+    base = "" if hard else folder + slash
     reaches = escapes(target) if hard else _absolute(target) or escapes(base + target)
     code = "link-escapes" if reaches else "link-inside"
     notes.add(code, f'"{visible(name)}" is a {kind} to "{visible(target)}"', part=name)

@@ -362,6 +362,8 @@ class _Model:
                 case 25:
                     self.function(item)
         self._function_calls()
+        if not self.opsets and self.ir_version >= 3:
+            self.odd("opset-missing", "no operator set is imported, so what the operators mean is open")
         strange = any(a.code in ("unknown-field", "wire-type") for a in self.anomalies)
         if strange and not (self.opsets or self.nodes or self.refs):
             raise InputError("not-this-format", "protobuf of another kind")

@@ -2,7 +2,7 @@
 
 A `Wire` yields (number, type, value or span) and reads only tags, numbers and lengths; whoever walks decides which
 spans to enter, so gigabytes of tensor data are stepped over. Groups (wire types 3 and 4), which no format here uses,
-are refused. Spec: https://protobuf.dev/programming-guides/encoding/.
+are stepped over too, as parsers do with fields they do not know. Spec: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,16 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import Source
 
-VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, LENGTH, GROUP, GROUP_END, FIXED32 = range(6)
 CHUNK = 16 * 1024
 MAX_FIELDS = 20_000_000
-"""Over one file; each costs about a microsecond."""
+"""Over one file; each costs a few microseconds."""
+MAX_GROUPS = 100
+"""Groups inside groups, as in the protobuf libraries."""
 
 
 class Field(NamedTuple):
-    """One field. `value` is an unsigned number, or 0 for a length-delimited field, whose bytes are `[start, end)`."""
+    """One field. `value` is an unsigned number, or 0 for a length-delimited field or a group, whose bytes are `[start, end)`."""
 
     number: int
     wire: int
@@ -40,9 +42,7 @@ class Wire:
         """The fields of the message `[start, end)`. Raises `InputError` (`bad-protobuf`), `LimitError`."""
         at = start
         while at < end:
-            self._fields += 1
-            if self._fields > MAX_FIELDS:
-                raise LimitError("limit-members", f"stopped after {MAX_FIELDS} protobuf fields")
+            self._count()
             field = self._short(at, end) or self._long(at, end)
             at = field.end
             yield field
@@ -75,13 +75,29 @@ class Wire:
         if wire == VARINT:
             value, after = self.varint(at, end)
             return Field(number, wire, value, at, after)
-        if wire in (3, 4):
-            raise InputError("protobuf-group", f"field {number} at byte {at} is a group")
+        if wire == GROUP:
+            return Field(number, wire, 0, at, self._group_end(number, at, end))
         if wire not in (FIXED32, FIXED64) or at + (size := 8 if wire == FIXED64 else 4) > end:
             raise InputError(
                 "bad-protobuf", f"field {number} at byte {at} has wire type {wire}, or is cut off"
             )
         return Field(number, wire, int.from_bytes(self.bytes(at, at + size), "little"), at, at + size)
+
+    def _group_end(self, number: int, at: int, end: int) -> int:
+        """The offset behind the group that begins at `at`."""
+        opened = [number]
+        while opened:
+            tag, at = self.varint(at, end)
+            if tag & 7 == GROUP_END and tag >> 3 == opened[-1]:
+                opened.pop()
+            elif tag & 7 == GROUP:
+                opened.append(tag >> 3)
+                if len(opened) > MAX_GROUPS:
+                    raise InputError("bad-protobuf", f"groups nested deeper than {MAX_GROUPS} at byte {at}")
+            else:
+                at = self._field(tag, at, end).end
+            self._count()
+        return at
 
     def varint(self, at: int, end: int) -> tuple[int, int]:
         """The number at `at` and the offset behind it."""
@@ -114,6 +130,11 @@ class Wire:
             return self._source.read(start, end - start)
         self._load(start)
         return self._chunk[: end - start]
+
+    def _count(self) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise LimitError("limit-members", f"stopped after {MAX_FIELDS} protobuf fields")
 
     def _load(self, at: int) -> None:
         self._chunk, self._base = self._source.read(at, CHUNK), at

@@ -24,14 +24,17 @@ from weighbridge.core.source import Source
 from weighbridge.formats.reading import Gap, Reading
 from weighbridge.formats.text import bidi_anomalies
 
-MAX_SOURCE = 2 * 1024**2
-MAX_BINDINGS = 64
+MAX_SOURCE = 1024**2
+MAX_BINDINGS = 32
 """Dotted names that one variable may stand for; values made by calls count to the smaller number below."""
 MAX_VALUES = 4
 MAX_NAME = 200
 MAX_PASSES = 8
 """Rounds of following `a = b` until nothing new is bound."""
 MAX_FOLDED = 10_000
+MAX_USES = 200_000
+MAX_WALKED = 1_000_000
+"""Steps inside arguments of calls inside arguments."""
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "ascii", "us-ascii": "ascii"}
 _CODECS |= dict.fromkeys(("latin-1", "latin1", "iso-8859-1", "iso-latin-1"), "latin-1")
@@ -102,6 +105,8 @@ def read(source: Source, budget: Budget, name: str) -> PythonReading:
         facts = _Facts(tree)
     except UnicodeDecodeError as error:
         return _unread("", "python-encoding", f"not {codec}: {error.reason}")
+    except _TooMuchError as error:
+        return _unread(text, "limit-python", str(error))
     except (SyntaxError, ValueError) as error:
         return _unread(text, "python-syntax", f"Python cannot parse it: {error}"[:200])
     except (RecursionError, MemoryError):
@@ -117,6 +122,10 @@ def read(source: Source, budget: Budget, name: str) -> PythonReading:
         anomalies=bidi_anomalies(text),
         keep=True,
     )
+
+
+class _TooMuchError(Exception):
+    """More names than a module of this size has for good reasons."""
 
 
 def parse(text: str) -> ast.Module:
@@ -150,6 +159,7 @@ class _Facts:
     classes: list[str] = field(default_factory=list)
     bases: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     names: "_Names" = field(init=False)
+    walked: int = 0
 
     def __post_init__(self) -> None:
         self.names = _Names(self.tree)
@@ -176,6 +186,8 @@ class _Facts:
                 self.imports += [Import(module, alias.name, node.lineno, scope) for alias in node.names]
             case ast.Call():
                 self._call(node, scope, owner)
+            case ast.Name(ctx=ast.Store() | ast.Del()):
+                pass
             case ast.Attribute() | ast.Name() | ast.Subscript():
                 self._reference(node, scope, owner, called=False)
             case _:
@@ -211,9 +223,9 @@ class _Facts:
         inner = frozenset(self._called_inside(node))
         functions = self.names.resolve(node.func)
         for name in functions:
-            self.uses.append(Use(name, node.lineno, scope, True, arguments, keywords, inner))
+            self._note(Use(name, node.lineno, scope, True, arguments, keywords, inner))
         for name in self.names.special(node, functions):
-            self.uses.append(Use(name, node.lineno, scope))
+            self._note(Use(name, node.lineno, scope))
         self._below(node.func, scope, owner)
         looked_into = functions in (("builtins.getattr",), ("builtins.hasattr",))
         if looked_into and node.args and isinstance(node.args[0], ast.Name):
@@ -222,6 +234,11 @@ class _Facts:
             self._visit_all(node.args, scope, owner)
         self._visit_all(node.keywords, scope, owner)
 
+    def _note(self, use: Use) -> None:
+        self.uses.append(use)
+        if len(self.uses) > MAX_USES:
+            raise _TooMuchError(f"more than {MAX_USES} references")
+
     def _called_inside(self, node: ast.Call) -> Iterator[str]:
         """Calls inside the arguments, not those inside further functions; wide arguments are data."""
         below = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -229,6 +246,9 @@ class _Facts:
             return
         for argument in below:
             for inner in ast.walk(argument):
+                self.walked += 1
+                if self.walked > MAX_WALKED:
+                    raise _TooMuchError("calls inside calls without end")
                 if isinstance(inner, ast.Call):
                     yield from self.names.resolve(inner.func)
                 elif isinstance(inner, ast.Name):
@@ -236,7 +256,7 @@ class _Facts:
 
     def _reference(self, node: ast.AST, scope: str, owner: str, *, called: bool) -> None:
         for name in self.names.resolve(node):
-            self.uses.append(Use(name, getattr(node, "lineno", 0), scope, called))
+            self._note(Use(name, getattr(node, "lineno", 0), scope, called))
         self._below(node, scope, owner)
 
     def _below(self, node: ast.AST, scope: str, owner: str) -> None:

@@ -145,7 +145,10 @@ def _collect(
         work.unlisted = "two storages have one name"
     used: set[str] = set()
     for entry in pickles:
-        used |= work.collect(run(_source(entry), work.budget), storages, prefix)
+        try:
+            used |= work.collect(run(_source(entry), work.budget), storages, prefix)
+        except InputError as error:
+            work.unlisted = work.unlisted or error.message
     return {id(storages[key]) for key in used}
 
 
@@ -186,7 +189,7 @@ def _source(entry: ZipEntry) -> Source:
 def _byte_order(records: Iterable[tuple[str, ZipEntry]]) -> str:
     for record, entry in records:
         if record == "byteorder" and entry.source is not None:
-            return entry.source.read(0, 16).decode("latin-1")
+            return _head(entry.source, 16).decode("latin-1")
     return "little"
 
 
@@ -230,9 +233,20 @@ def _sort_records(
     return tuple(code), tuple(parts)
 
 
+def _can_be_read(entry: ZipEntry, left: int) -> bool:
+    """Whether it is short enough and its stream is whole; else it stays a part and is reported there."""
+    try:
+        return entry.size <= left and len(_source(entry).read(0, entry.size)) == entry.size
+    except InputError:
+        return False
+
+
 def _is_script_pickle(source: Source, budget: Budget) -> bool:
     """Whether TorchScript's own unpickler, which imports nothing, takes every name in it for something of its own."""
-    program = run(source, budget)
+    try:
+        program = run(source, budget)
+    except InputError:
+        return False
     if program.broken is not None or program.end != source.size or program.extensions or program.buffers:
         return False
     return all(_is_script_name(found) for found in program.globals)
@@ -246,8 +260,16 @@ def _is_script_name(found: Global) -> bool:
     return found.name in SCRIPT_NAMES or (found.module == "torch" and found.qualname in DTYPES)
 
 
+def _head(source: Source, length: int) -> bytes:
+    """The first bytes; as if it were too long where it cannot be read, so that it stays a part."""
+    try:
+        return source.read(0, length)
+    except InputError:
+        return b"\xff" * length
+
+
 def _is_small_text(source: Source) -> bool:
-    text = source.read(0, MAX_RECORD + 1)
+    text = _head(source, MAX_RECORD + 1)
     return len(text) <= MAX_RECORD and text.isascii() and text.decode("ascii").strip().isprintable()
 
 
@@ -321,8 +343,15 @@ class _Tensors:
                 self.notes.add("storage-spare-bytes", text, offset=found.start)
                 self.parts.append(self._spare(key, found, need))
             if found is not None:
-                part = program_part(found.source or self.source, found.start, found.size, f"storage {key}")
-                self.parts += [part] if part is not None else []
+                self._look_for_program(key, found)
+
+    def _look_for_program(self, key: str, found: Storage) -> None:
+        try:
+            part = program_part(found.source or self.source, found.start, found.size, f"storage {key}")
+        except InputError:
+            self.used.discard(key)  # its stream is broken: it stays a part, and is reported there
+            return
+        self.parts += [part] if part is not None else []
 
     def _spare(self, key: str, found: Storage, need: int) -> Part:
         inner = Slice(found.source or self.source, found.start + need, found.size - need)
@@ -547,7 +576,7 @@ def read_legacy(source: Source, budget: Budget, name: str) -> Reading:
     programs, end = _five(source, budget)
     work = _Tensors(source, budget, swap=False)
     gaps: list[Gap] = []
-    if len(programs) == len(_LEGACY_PICKLES):
+    if len(programs) == len(_LEGACY_PICKLES) and programs[-1].broken is None:
         found, end = _legacy_storages(source, budget, programs, end, gaps)
         work.collect_from(programs[3], found.get)
     else:

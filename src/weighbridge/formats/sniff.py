@@ -7,6 +7,7 @@ as text only where nothing more telling accepted it.
 """
 
 import re
+from functools import cache
 
 from weighbridge.core.source import Source
 
@@ -21,8 +22,9 @@ MAGIC: tuple[tuple[bytes, int, str], ...] = (
     (b"\x1f\x8b", 0, "compressed"),
     (b"BZh", 0, "compressed"),
     (b"\xfd7zXZ\x00", 0, "compressed"),
-    (b"\x5d\x00\x00", 0, "compressed"),
+    (b"\x5d\x00", 0, "compressed"),
     (b"\x04\x22\x4d\x18", 0, "compressed"),
+    (b"\x28\xb5\x2f\xfd", 0, "compressed"),
     (b"ZF", 0, "compressed"),
     (b"\x78\x01", 0, "compressed"),
     (b"\x78\x5e", 0, "compressed"),
@@ -81,7 +83,7 @@ def candidates(source: Source, name: str) -> tuple[str, ...]:
         return ("empty",)
     head = source.read(0, HEAD)
     suffix = _suffix(name)
-    found = [kind for magic, at, kind in MAGIC if head.startswith(magic, at)]
+    found = [kind for magic, at, kind in _magic(head[0]) if head.startswith(magic, at)]
     if suffix in SUFFIXES and "lfs-pointer" not in found:
         found.append(SUFFIXES[suffix])
     if ends_like_zip(source):
@@ -109,6 +111,12 @@ def candidates(source: Source, name: str) -> tuple[str, ...]:
     if not _CLAIMED.intersection(found) and looks_like_text(head):
         found.append("text")
     return tuple(dict.fromkeys(found))
+
+
+@cache
+def _magic(first: int) -> tuple[tuple[bytes, int, str], ...]:
+    """Those of `MAGIC` that a file with this first byte may have: a folder may hold twenty thousand files."""
+    return tuple((magic, at, kind) for magic, at, kind in MAGIC if at or magic[0] == first)
 
 
 _PYTHON = frozenset({".py", ".pyw", ".pyi"})
@@ -144,9 +152,12 @@ _OCTAL = re.compile(rb"[0-7]{1,7}\Z")
 
 def holds_hdf5(source: Source) -> bool:
     """The HDF5 signature where libhdf5 looks for it: at 0, 512, 1024, 2048, …, doubling to the end."""
+    size = source.size
+    head = source.read(0, min(size, HEAD))
     at = 0
-    while at + 8 <= source.size:
-        if source.read(at, 8) == b"\x89HDF\r\n\x1a\n":
+    while at + 8 <= size:
+        found = head[at : at + 8] if at + 8 <= len(head) else source.read(at, 8)
+        if found == b"\x89HDF\r\n\x1a\n":
             return True
         at = max(512, at * 2)
     return False

@@ -119,8 +119,11 @@ class Walk:
         self._visit(self._tree, _Context())
 
     def facts(self) -> dict[str, tuple[Fact, ...]]:
-        """What was seen, by the names of `TemplateReading`'s fields; each thing once."""
-        return {kind: tuple(dict.fromkeys(facts)) for kind, facts in self._facts.items()}
+        """What was seen, by the names of `TemplateReading`'s fields; each thing once, but doublings are counted."""
+        return {
+            kind: tuple(facts if kind == "doublings" else dict.fromkeys(facts))
+            for kind, facts in self._facts.items()
+        }
 
     def texts(self) -> tuple[Text, ...]:
         """Everything constant that may be written."""
@@ -398,11 +401,10 @@ class Walk:
             self._note("sizes", amount, how, node)
 
     def _number(self, node: Any) -> int:
-        """The largest constant that an expression can be; 0 when it is not known."""
+        """The largest constant that an expression can be, cut at `HUGE`; 0 when it is not known."""
         values = self._fold.values(node) if node is not None else None
-        return max(
-            (int(v) for v in values or () if isinstance(v, (int, float)) and abs(v) < 2**63), default=0
-        )
+        numbers = [v for v in values or () if isinstance(v, (int, float)) and v >= 0]
+        return int(min(HUGE, max(numbers, default=0)))
 
     def _range(self, node: Any) -> int:
         numbers = [self._number(argument) for argument in node.args]

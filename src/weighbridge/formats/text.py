@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
-from weighbridge.formats.reading import Anomaly, Reading
+from weighbridge.formats.reading import Anomaly, Gap, Reading
 from weighbridge.formats.sniff import looks_like_latin_1
 
 CHUNK = 1024**2
@@ -21,9 +21,12 @@ KEPT_TEXT = 16 * 1024**2
 KEEP = 1024**2
 """Texts up to this size stay in memory for rules over the whole folder."""
 
-BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+BIDI = re.compile(f"[{_BIDI}]")
 """Characters that make text read in another order than it stands (Trojan Source, CVE-2021-42574)."""
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROL = "".join(
+    chr(code) for code in range(128) if chr(code) not in "\t\n\f\r\x1b" and (code < 32 or code == 127)
+)
 
 KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
@@ -48,11 +51,10 @@ def read(source: Source, budget: Budget, name: str) -> TextReading:
     kept: list[str] = []
     room = KEPT_TEXT
     for piece in _pieces(source, budget, encoding):
-        if _CONTROL.search(piece):
+        if has_control(piece):
             raise InputError("not-this-format", "control characters that text does not have")
-        if room > 0:
-            kept.append(piece[:room])
-            room -= len(piece)
+        kept += [piece[:room]] if room > 0 else []
+        room -= len(piece)
     text = "".join(kept)
     kind = next((kind for pattern, kind in KINDS if pattern.search(name)), "text")
     if kind == "text" and re.match(r"(?i)\ufeff?\s*(<!doctype html|<html)", text):
@@ -62,13 +64,26 @@ def read(source: Source, budget: Budget, name: str) -> TextReading:
         text=text,
         encoding=encoding,
         anomalies=bidi_anomalies(text),
+        gaps=() if kind == "text" or room >= 0 else (_too_long(kind),),
         keep=source.size <= KEEP,
     )
 
 
+def _too_long(kind: str) -> Gap:
+    return Gap(
+        code="limit-text", message=f"only the first {KEPT_TEXT} characters of a {kind} document are looked at"
+    )
+
+
+def has_control(text: str) -> bool:
+    """Whether control characters stand in it that text does not have."""
+    return any(char in text for char in _CONTROL)
+
+
 def bidi_anomalies(text: str) -> tuple[Anomaly, ...]:
     """One anomaly where the text holds characters that reorder what people see."""
-    if text.isascii():
+    # Nine searches for one character each are far quicker than one for a class.
+    if text.isascii() or not any(char in text for char in _BIDI):
         return ()
     found = BIDI.search(text)
     if found is None:

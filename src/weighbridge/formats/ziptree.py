@@ -390,18 +390,19 @@ def _entry(work: _Work, named: _Record, sized: _Record, header_at: int, start: i
     if not (named.name.endswith("/") and sized.size == 0):
         source = _content(work, named.name, sized, start)
     return ZipEntry(
-        name=named.name, source=source, size=sized.size, packed=sized.packed, method=sized.method, crc=sized.crc,
-        header_at=header_at, start=start, view=view,
+        name=named.name, source=source, size=source.size if source else sized.size, packed=sized.packed,
+        method=sized.method, crc=sized.crc, header_at=header_at, start=start, view=view,
     )  # fmt: skip
 
 
 def _content(work: _Work, name: str, record: _Record, start: int) -> Source | None:
     packed = record.size if record.method == STORED else record.packed
-    try:
-        window = Slice(work.source, start, packed)
-    except InputError as error:
-        work.gap(error.code, error.message, offset=start, part=name)
+    there = max(0, min(packed, work.source.size - start))
+    if there < packed:
+        work.gap("truncated", f"{there} of {packed} bytes are there", offset=start, part=name)
+    if there <= 0 < packed:
         return None
+    window = Slice(work.source, min(start, work.source.size), there)
     if record.method == STORED:
         return window
     codec = CODECS.get(record.method)
@@ -447,7 +448,12 @@ def _note_record(work: _Work, entry: ZipEntry, record: _Record, local: _Record) 
         text = f'"{visible(name)}" is packed with method {record.method} or {local.method}, depending on the header'
         notes.add("zip-sizes-differ", text, offset=local.at, part=name)
     elif not _sizes_agree(record, local):
-        text = f'"{visible(name)}" has {record.size} or {local.size} bytes, depending on the header'
+        which = (
+            "other sizes"
+            if (local.packed, local.size) != (record.packed, record.size)
+            else "another checksum"
+        )
+        text = f'"{visible(name)}" has {which} in its local header than in the directory'
         notes.add("zip-sizes-differ", text, offset=local.at, part=name)
     if record.method == STORED and record.size != record.packed:
         text = f'"{visible(name)}" is stored, yet has {record.size} bytes in {record.packed}'

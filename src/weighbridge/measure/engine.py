@@ -18,9 +18,9 @@ from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.source import MemorySource
 from weighbridge.core.text import visible
+from weighbridge.measure.file import File
 from weighbridge.measure.hashes import Shards, Whole, new_function
-from weighbridge.measure.ledger import Ledger, ShardRow, StoppedError
-from weighbridge.measure.look import Examiner, File, Looker
+from weighbridge.measure.ledger import Examiner, Ledger, ShardRow, StoppedError
 from weighbridge.measure.plan import Measurement, Plan
 from weighbridge.measure.progress import Progress
 from weighbridge.measure.stream import WIDE_CHUNK, stream
@@ -29,6 +29,8 @@ from weighbridge.store import LocalFiles
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+    from weighbridge.measure.look import Looker
 
 SMALL = 1024**2
 """Files below this are read whole by the calling thread."""
@@ -56,19 +58,29 @@ def measure(
     plan.refuse_too_many_shards(artifact)
     started = time.perf_counter()
     ledger = Ledger(artifact, plan, expected or {}, progress)
-    looker = Looker(ledger, examine)
+    looker = _looker(ledger, examine)
     referring, big, small = _order(artifact, plan)
     with _BigFiles(ledger, looker, jobs or _cores()) as big_files, suppress(StoppedError):
         _small_files(ledger, looker, [index for index in referring if _is_small(artifact, index)])
         big_files.start([index for index in referring if not _is_small(artifact, index)])
         big_files.start(big)
         _small_files(ledger, looker, small)
-    looker.finish()
+    if looker is not None:
+        looker.finish()
     return ledger.measurement(time.perf_counter() - started)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _looker(ledger: Ledger, examine: Examiner | None) -> "Looker | None":
+    """Whoever looks into files before they are hashed, if anybody shall: only then are the readers imported."""
+    if examine is None and not ledger.plan.tensors:
+        return None
+    from weighbridge.measure.look import Looker
+
+    return Looker(ledger, examine)
 
 
 def _is_small(artifact: Artifact, index: int) -> bool:
@@ -87,14 +99,14 @@ def _order(artifact: Artifact, plan: Plan) -> tuple[list[int], list[int], list[i
 # Small files: read whole, one after the other.
 
 
-def _small_files(ledger: Ledger, looker: Looker, indexes: Sequence[int]) -> None:
+def _small_files(ledger: Ledger, looker: "Looker | None", indexes: Sequence[int]) -> None:
     """The loop that runs 20,000 times: nothing in it that need not be."""
     members, plan = ledger.artifact.members, ledger.plan
     read = _whole_reader(ledger.artifact)
     sha256 = new_function("sha256") if "sha256" in plan.hashes else None
     blake3 = new_function("blake3") if "blake3" in plan.hashes else None
     rows = bool(plan.shards) or plan.blake2b
-    idle, progress = looker.idle, ledger.progress
+    progress = ledger.progress
     for index in indexes:
         ledger.tick()
         member = members[index]
@@ -102,9 +114,10 @@ def _small_files(ledger: Ledger, looker: Looker, indexes: Sequence[int]) -> None
             data = read(member)
         except InputError as error:
             ledger.failed(index, error)
-            looker.look_at_failure(File(index, member), error)
+            if looker is not None:
+                looker.look_at_failure(File(index, member), error)
             continue
-        if not idle:
+        if looker is not None:
             _look_small(looker, File(index, member), data)
         if rows:
             ledger.rows[index] = _small_rows(plan, member, data)
@@ -130,7 +143,7 @@ def _whole_reader(artifact: Artifact) -> Callable[[Member], bytes]:
     return read
 
 
-def _look_small(looker: Looker, file: File, data: bytes) -> None:
+def _look_small(looker: "Looker", file: File, data: bytes) -> None:
     looker.look(file, MemorySource(data))
     if file.stream is not None:
         file.stream.feed(memoryview(data), 0)
@@ -161,7 +174,7 @@ def _refuse_other_size(member: Member, size: int) -> None:
 class _BigFiles:
     """The hashing threads, made when the first big file comes, and a bound on the files that are open at once."""
 
-    def __init__(self, ledger: Ledger, looker: Looker, jobs: int) -> None:
+    def __init__(self, ledger: Ledger, looker: "Looker | None", jobs: int) -> None:
         self._ledger, self._looker, self._jobs = ledger, looker, jobs
         self._memory = Memory()
         self._pool: ThreadPoolExecutor | None = None
@@ -204,7 +217,7 @@ class _BigFiles:
             self._failed(file, error)
             return None
         try:
-            if not self._looker.idle:
+            if self._looker is not None:
                 self._looker.look(file, tap)
         except InputError as error:
             tap.close()
@@ -244,7 +257,8 @@ class _BigFiles:
 
     def _failed(self, file: File, error: InputError) -> None:
         self._ledger.failed(file.index, error)
-        self._looker.look_at_failure(file, error)
+        if self._looker is not None:
+            self._looker.look_at_failure(file, error)
 
     def _done(self, file: File) -> None:
         path, size = file.member.path, file.member.size
@@ -257,7 +271,8 @@ class _BigFiles:
         if "blake2b" in digests:
             rows.append((path, 0, size, "blake2b", digests["blake2b"]))
         self._ledger.rows[file.index] = rows
-        self._looker.settle(file)
+        if self._looker is not None:
+            self._looker.settle(file)
         self._ledger.measured(file.index, digests.get("sha256"), digests.get("blake3"))
 
     def __enter__(self) -> "_BigFiles":

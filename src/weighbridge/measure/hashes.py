@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from weighbridge.core.errors import UsageError
-from weighbridge.formats.reading import TensorRef
 
 Span = tuple[int, int]
 """(offset, length)."""
@@ -165,8 +164,3 @@ def in_order(spans: Sequence[Span], start: int = 0) -> bool:
             return False
         at = offset + length
     return True
-
-
-def streams(ref: TensorRef, start: int = 0) -> bool:
-    """Whether a tensor's content is simply its spans, in file order, at or behind `start`."""
-    return ref.source is None and ref.strides is None and not ref.swap and in_order(ref.spans, start)

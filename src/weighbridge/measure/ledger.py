@@ -5,15 +5,19 @@ another's rows; the only thing they tell each other is to stop.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from weighbridge.core.artifact import Artifact
+from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.errors import InputError
 from weighbridge.core.finding import Place, Unread
 from weighbridge.core.manifest import Entry, Manifest, TensorEntry
+from weighbridge.core.source import Source
 from weighbridge.measure.plan import Measurement, Plan
 from weighbridge.measure.progress import Progress
+
+Examiner = Callable[[Member, Source], Any]
+"""Looks at one file and says what it saw."""
 
 ShardRow = tuple[str, int, int, str, bytes]
 """A row of `Manifest.shards`."""

@@ -4,45 +4,24 @@ Tensors that lie in the file in order are left to the pass that hashes the file;
 big-endian, already passed) are hashed here, through the same source that the examiner saw.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, is_dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass, replace
 from typing import Any
 
-from weighbridge.core.artifact import Member
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.manifest import TensorEntry
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import TensorRef
-from weighbridge.measure.hashes import Feed, Shards, Tensors, Whole, hasher, streams
-from weighbridge.measure.ledger import Ledger
+from weighbridge.measure.file import File
+from weighbridge.measure.hashes import Tensors, hasher, in_order
+from weighbridge.measure.ledger import Examiner, Ledger
 from weighbridge.measure.tap import Tap
 from weighbridge.measure.tensors import Listing, content, cost, external_path, list_tensors, listing, refused
 
-Examiner = Callable[[Member, Source], Any]
-
 SLACK = 64 * 1024**2
 """Bytes that a file's tensors may cost beyond four times its size: views overlap, hostile ones without end."""
-
-
-@dataclass(slots=True)
-class File:
-    """One member on its way: what feeds on its bytes, and what is known about its tensors."""
-
-    index: int
-    member: Member
-    wholes: list[Whole] = field(default_factory=list)
-    shards: list[Shards] = field(default_factory=list)
-    pending: list[tuple[str, TensorRef]] = field(default_factory=list)
-    """(file that owns it, tensor) for those that the hashing pass takes."""
-    tensors: list[TensorEntry] = field(default_factory=list)
-    stream: Tensors | None = None
-
-    @property
-    def feeds(self) -> list[Feed]:
-        """Everything that wants all bytes in order."""
-        return [*self.wholes, *self.shards, *([self.stream] if self.stream is not None else [])]
 
 
 class Looker:
@@ -54,11 +33,6 @@ class Looker:
         self._budget = Budget()
         self._externals: dict[str, list[tuple[str, TensorRef]]] = {}
         """Path of a raw data file → tensors of other files that lie in it."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to look for."""
-        return self._examine is None and not self._tensors
 
     def look(self, file: File, source: Source) -> None:
         """Examine the file, and get its tensors ready or hashed."""
@@ -114,14 +88,14 @@ class Looker:
         """
         path = file.member.path
         if ref.external:
-            if not streams(ref):
+            if not _streams(ref):
                 raise InputError("bad-tensor", "its items lie out of order in another file")
             self._externals.setdefault(external_path(path, ref), []).append((path, ref))
             return
         why = refused(ref, (ref.source or source).size)
         if why:
             raise InputError("bad-tensor", why)
-        if streams(ref, source.cursor if isinstance(source, Tap) else 0):
+        if _streams(ref, source.cursor if isinstance(source, Tap) else 0):
             file.pending.append((path, ref))
             return
         digest = hasher("blake3")
@@ -186,9 +160,14 @@ def _entry(path: str, ref: TensorRef, digest: bytes) -> TensorEntry:
     return TensorEntry(ref.name, ref.dtype, tuple(ref.shape), bytes(digest), path)
 
 
+def _streams(ref: TensorRef, start: int = 0) -> bool:
+    """Whether a tensor's content is simply its spans, in file order, at or behind `start`."""
+    return ref.source is None and ref.strides is None and not ref.swap and in_order(ref.spans, start)
+
+
 def _first_byte(ref: TensorRef) -> int:
     """Where it begins in the file; before everything else when no pass can take it."""
-    return min((offset for offset, length in ref.spans if length), default=0) if streams(ref) else -1
+    return min((offset for offset, length in ref.spans if length), default=0) if _streams(ref) else -1
 
 
 def _distinct(refs: Iterable[TensorRef]) -> Iterator[TensorRef]:

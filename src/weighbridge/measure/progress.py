@@ -1,6 +1,5 @@
 """Progress: whoever measures reports bytes to an object that does nothing unless a door hangs a line on it."""
 
-import shutil
 import threading
 import time
 from typing import Protocol, TextIO
@@ -69,6 +68,8 @@ class ProgressLine:
         self.close()
 
     def _show(self, line: str) -> None:
+        import shutil  # takes 8 ms to be imported; most runs show nothing
+
         width = max(20, shutil.get_terminal_size().columns - 1)
         self._stream.write("\r" + line[:width] + "\x1b[K")
         self._stream.flush()

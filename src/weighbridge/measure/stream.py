@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from weighbridge.measure.file import File
 from weighbridge.measure.hashes import Feed, Shards, hasher
-from weighbridge.measure.look import File
 from weighbridge.measure.tap import Tap
 
 if TYPE_CHECKING:

@@ -8,12 +8,9 @@ statement's subject by any digest that matches would then believe the verdict.
 from typing import Any
 
 from weighbridge.core.errors import UsageError
-from weighbridge.core.report import Report
+from weighbridge.core.report import CHECK_PREDICATE, FILES_ALGORITHM, Report
 
 STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "weighbridge.check/v1"
-FILES_ALGORITHM = "weighbridge-files-v1-"
-"""In-toto takes `sha256` for the hash of the bytes of one file; the file-set digest is a tree, and says so."""
 
 
 def check_statement(report: Report) -> dict[str, Any]:
@@ -26,7 +23,7 @@ def check_statement(report: Report) -> dict[str, Any]:
     return {
         "_type": STATEMENT,
         "subject": [{"name": report.subject.name, "digest": {f"{FILES_ALGORITHM}{algorithm}": value}}],
-        "predicateType": PREDICATE,
+        "predicateType": CHECK_PREDICATE,
         "predicate": _predicate(report),
     }
 

@@ -85,7 +85,7 @@ class SignatureShape(msgspec.Struct, frozen=True):
     def value(self) -> SignatureResult:
         """As the value of the ground floor."""
         return SignatureResult(
-            outcome=self.outcome.value,
+            outcome=self.outcome,
             why=self.why,
             code=self.code,
             by=self.by,

@@ -7,7 +7,7 @@ folder's scan, and a crash of ours is UNKNOWN too, never a gap.
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
@@ -76,9 +76,14 @@ class Scanner:
         findings = [finding for e in seen for finding in e.findings]
         unread = [item for e in seen for item in e.unread]
         folder = Folder(artifact=artifact, readings={e.result.path: e.kept for e in seen if e.kept})
-        findings += _folder_findings(folder, unread)
-        unread += [Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles]
-        return Scan(files=_all_settled(seen, findings, unread), findings=tuple(findings), unread=tuple(unread))
+        formats = {name for e in seen for name in e.result.format.split("+")}
+        findings += _folder_findings(folder, formats, unread)
+        unread += [
+            Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
+        ]
+        return Scan(
+            files=_all_settled(seen, findings, unread), findings=tuple(findings), unread=tuple(unread)
+        )
 
 
 @dataclass(slots=True)
@@ -106,7 +111,9 @@ class _Look:
             self._judge(reading, place)
             for gap in reading.gaps:
                 where = place.inside(gap.part) if gap.part else place
-                self.unread.append(Unread(place=replace(where, offset=gap.offset), code=gap.code, message=gap.message))
+                self.unread.append(
+                    Unread(place=replace(where, offset=gap.offset), code=gap.code, message=gap.message)
+                )
             for part in reading.parts:
                 self._descend(part.name, part.source, place.inside(part.name), part.kind)
 
@@ -131,13 +138,17 @@ class _Look:
                 if error.code == NOT_THIS:
                     tried.append(candidate)
                     continue
-                self.unread.append(Unread(place=place, code=error.code, message=f"{candidate}: {error.message}"))
+                self.unread.append(
+                    Unread(place=place, code=error.code, message=f"{candidate}: {error.message}")
+                )
                 self.broken += [candidate] if top else []
             except Exception as bug:
                 self.unread.append(_crash(place, f"{candidate} reader", bug))
         if not readings and len(self.unread) == before:
             but = f" (not {', '.join(tried)})" if tried else ""
-            self.unread.append(Unread(place=place, code="format-unknown", message=f"format not understood{but}"))
+            self.unread.append(
+                Unread(place=place, code="format-unknown", message=f"format not understood{but}")
+            )
         return readings
 
     def _candidates(self, name: str, source: Source, place: Place, kind: str) -> tuple[str, ...]:
@@ -244,9 +255,13 @@ def _explained(examination: Examination, externals: set[str]) -> Examination:
     return replace(examination, result=result, unread=())
 
 
-def _folder_findings(folder: Folder, unread: list[Unread]) -> list[Finding]:
+def _folder_findings(folder: Folder, formats: Set[str], unread: list[Unread]) -> list[Finding]:
+    """Rules over the whole artifact; one that also names formats is asked only where one of them was seen."""
     findings: list[Finding] = []
+    wanted = dict(RULES)
     for name in names_for("folder"):
+        if wanted[name] != ("folder",) and not {"*", *formats} & set(wanted[name]):
+            continue
         try:
             findings.extend(load_rule(name).look_folder(folder))
         except Exception as bug:
@@ -256,4 +271,6 @@ def _folder_findings(folder: Folder, unread: list[Unread]) -> list[Finding]:
 
 
 def _crash(place: Place, who: str, bug: Exception) -> Unread:
-    return Unread(place=place, code="internal-error", message=f"{who} broke on this: {type(bug).__name__}: {bug}"[:300])
+    return Unread(
+        place=place, code="internal-error", message=f"{who} broke on this: {type(bug).__name__}: {bug}"[:300]
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from weighbridge.core.finding import Place
 from weighbridge.core.text import visible
-from weighbridge.formats.pickle import Call, Change, Global, PickleProgram, PickleReading, Value, described
+from weighbridge.formats.pickle import Call, Change, Global, PickleReading, Value, described
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.contracts import Judged, Level, judge
 from weighbridge.scan.contracts.book import find
@@ -42,7 +42,8 @@ def groups(reading: Reading, wanted: Callable[[Judged], bool]) -> Iterator[Group
         return
     for program in reading.all_programs():
         plain = program in reading.others
-        yield from _grouped(program, lambda item, plain=plain: wanted(item) and not (plain and _noise(item)), plain=plain)  # type: ignore[misc]
+        items = [i for i in judge(program).items if wanted(i) and not (plain and _noise(i))]
+        yield from _grouped(items, plain=plain)
 
 
 def _noise(item: Judged) -> bool:
@@ -50,16 +51,17 @@ def _noise(item: Judged) -> bool:
     if item.level is Level.HARMFUL and item.certain:
         return False
     target = item.what.callable if isinstance(item.what, Call) else item.what
-    known = type(target) is Global and target.module is not None and find(target.module, target.qualname) is None
+    known = (
+        type(target) is Global and target.module is not None and find(target.module, target.qualname) is None
+    )
     return not known
 
 
-def _grouped(program: PickleProgram, wanted: Callable[[Judged], bool], *, plain: bool) -> list[Group]:
+def _grouped(items: list[Judged], *, plain: bool) -> list[Group]:
     found: dict[tuple[str, str], list[Judged]] = {}
-    for item in judge(program).items:
-        if wanted(item):
-            found.setdefault((item.name, item.does), []).append(item)
-    made = [Group(first=items[0], count=len(items), plain=plain) for items in found.values()]
+    for item in items:
+        found.setdefault((item.name, item.does), []).append(item)
+    made = [Group(first=same[0], count=len(same), plain=plain) for same in found.values()]
     if len(made) <= MOST:
         return made
     rest = sum(group.count for group in made[MOST - 1 :])
@@ -70,10 +72,16 @@ def trail(item: Judged) -> tuple[str, ...]:
     """The opcodes that prove it: where the name comes from, and what is called with what."""
     what = item.what
     if isinstance(what, Call):
-        return (*_names(what.callable, 3), _line(what.offset, what.how, described(what.args), f"calls {item.name}"))
+        return (
+            *_names(what.callable, 3),
+            _line(what.offset, what.how, described(what.args), f"calls {item.name}"),
+        )
     if isinstance(what, Change):
         target = what.target.callable if isinstance(what.target, Call) else what.target
-        return (*_names(target, 1), _line(what.offset, what.how, described(what.value), f"sets state on {item.name}"))
+        return (
+            *_names(target, 1),
+            _line(what.offset, what.how, described(what.value), f"sets state on {item.name}"),
+        )
     if isinstance(what, Global):
         return (_line(what.offset, "GLOBAL", what.name, ""),)
     return (_line(item.offset, item.kind.upper(), item.name, ""),)

@@ -25,6 +25,7 @@ CONVENTIONAL = re.compile(
 """Names that loaders, hubs and installers import without being told by a config."""
 ALL_ENTRY = re.compile(r"(^|/)(hubconf|handler|pipeline|generate)\.py$")
 """Files whose functions a hub calls by name."""
+_CELL = re.compile(r"cell \d+\Z")
 _IMPLICIT = ("__init_subclass__", "__set_name__", "__class_getitem__", "__prepare__")
 _CONSTRUCTS = re.compile(
     r"\.(__init__|__new__|__post_init__|__setstate__|__call__|_init_weights|from_pretrained)$"
@@ -313,7 +314,9 @@ def _closure(start: set[str], called: Mapping[str, Set[str]], functions: tuple[s
             continue
         reached.add(function)
         if function:
-            todo += [inner for inner in functions if inner.startswith(f"{function}.") and inner not in reached]
+            todo += [
+                inner for inner in functions if inner.startswith(f"{function}.") and inner not in reached
+            ]
         for name in called.get(function, ()):
             todo += by_last.get(name.rpartition(".")[2], ()) if name.startswith(("?", "module.")) else ()
     return reached
@@ -323,7 +326,8 @@ def inner_setting(place: Place) -> Setting | None:
     """The setting of a module inside another file (an archive's member, a notebook's cell); None for a file itself."""
     if not place.parts:
         return None
-    cell = place.parts[-1].startswith("cell ")
+    outer = place.parts[-2] if len(place.parts) > 1 else place.path
+    cell = bool(_CELL.match(place.parts[-1])) and outer.lower().endswith(".ipynb")
     return Setting(cell=cell, loaded=not cell, path=place.parts[-1])
 
 

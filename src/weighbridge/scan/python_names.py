@@ -23,7 +23,7 @@ PACKAGES = frozenset(
     shapely simplejson six skimage sklearn sortedcontainers soundfile spacy spacy_transformers starlette statsmodels
     streamlit sympy tabulate tensorboard tensorboardX tensorflow tensorflow_hub tensorflow_text tensorstore termcolor
     thop tiktoken timm tokenizers toml torch torch_geometric torch_scatter torch_xla torchaudio torchdiffeq torchinfo
-    torchmetrics torchtext torchvision tqdm transformer_engine transformers transformers_modules triton trl typeguard typer
+    torchmetrics torchtext torchvision tqdm transformer_engine transformers triton trl typeguard typer
     typing_extensions tyro ujson unidecode uvicorn vector_quantize_pytorch vllm wandb webdataset wheel xformers xgboost
     xxhash yaml zhconv zstandard detectron2 mambapy ray tensorflow_probability tf_keras xlstm
     """.split()

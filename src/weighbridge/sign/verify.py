@@ -20,8 +20,9 @@ from weighbridge.core.evidence import Outcome
 from weighbridge.core.manifest import Difference, Manifest, TensorEntry
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.text import visible
+from weighbridge.core.verdict import Decision
 from weighbridge.core.wire import write_json
-from weighbridge.sign import dsse, keys, legacy, oms
+from weighbridge.sign import dsse, gate, keys, legacy, oms
 from weighbridge.sign.anchor import (
     Anchor,
     CertificateAnchor,
@@ -69,6 +70,10 @@ def verify(
     check = check_signer(bundle, anchors, authorities, now)
     if check.outcome is not Outcome.PASS:
         return _result(bundle, check, check.outcome, check.code, check.why)
+
+    # A gate's verdict over these very files vouches for the same as a publisher's signature, in its own statement.
+    if gate.is_verdict(bundle.envelope.payload):
+        return _verify_verdict(bundle, check, manifest, obstacles)
 
     # (4) What did they sign? Strict parsing; whatever two readers could understand differently is refused (8.3).
     try:
@@ -339,6 +344,41 @@ def _outside(anchor: Anchor, time: datetime | None, now: datetime) -> tuple[str,
 # --------------------------------------------------------------------------------------------------------- over what
 
 
+def _verify_verdict(
+    bundle: Bundle, check: SignerCheck, manifest: Manifest, obstacles: Iterable[Obstacle]
+) -> SignatureResult:
+    """Steps (4) to (8) for a statement of `check --attest`."""
+    try:
+        said = gate.read_verdict(bundle.envelope.payload)
+    except InputError as error:
+        return _result(bundle, check, Outcome.FAIL, error.code, error.message)
+    except LimitError as error:
+        return _result(bundle, check, Outcome.UNKNOWN, error.code, error.message)
+    check = replace(check, how=f"verdict of a gate under policy {visible(said.policy, 120)}, {check.how}")
+    measured = manifest.files_digest(said.files.algorithm)
+    if measured is None:
+        why = f"not measured with {visible(said.files.algorithm, 20)}"
+        return _result(bundle, check, Outcome.UNKNOWN, "not-measured", why)
+    blocked = sorted(obstacle.path for obstacle in obstacles)
+    if blocked:
+        why = f"the gate cannot have weighed {_some(blocked)}"
+        return _result(
+            bundle, check, Outcome.FAIL, "contents-differ", why, difference=Difference(added=tuple(blocked))
+        )
+    if measured != said.files:
+        return _result(
+            bundle, check, Outcome.FAIL, "contents-differ", f"the gate weighed other files: {said.files}"
+        )
+    if said.verdict != Decision.ADMITTED.value:
+        why = f"the gate did not admit it: {visible(said.verdict, 20)}"
+        return _result(bundle, check, Outcome.FAIL, "verdict-not-admitted", why)
+    count = _count([entry.path for entry in manifest.entries], "file")
+    covers = f"{len(manifest.entries)} of {count}"
+    return _result(
+        bundle, check, Outcome.PASS, "", f"{check.why}, who admitted it ({said.time})", covers=covers
+    )
+
+
 @lru_cache(maxsize=2)
 def _parsed(payload: bytes) -> oms.OmsStatement:
     """Statements are read up to three times (plan, signer, contents), and siblings share theirs."""
@@ -404,7 +444,7 @@ def _result(
     difference: Difference | None = None,
 ) -> SignatureResult:
     return SignatureResult(
-        outcome=outcome.value,
+        outcome=outcome,
         why=why,
         code=code,
         by=check.by,
@@ -524,16 +564,24 @@ MAX_SHARD_SIZES = 4
 
 def wanted_plan(bundles: Iterable[Bundle]) -> Wanted:
     """What measuring needs to know of these bundles. Bundles that cannot be read ask for nothing."""
+    bundles = tuple(bundles)
     statements = [statement for bundle in bundles for statement in _readable(bundle)]
     sharded = {(s.hash_type, s.shard_size) for s in statements if s.shard_size}
     return Wanted(
-        hashes=frozenset(s.hash_type for s in statements if s.hash_type != "blake2b"),
+        hashes=frozenset(s.hash_type for s in statements if s.hash_type != "blake2b")
+        | _verdict_hashes(bundles),
         blake2b=any(s.hash_type == "blake2b" and not s.shard_size for s in statements),
         shards=tuple(sorted(sharded))[:MAX_SHARD_SIZES],
         tensors=any(s.tensor_paths for s in statements),
         allow_symlinks=any(s.allow_symlinks for s in statements),
         ignore_paths=tuple(sorted({path for s in statements for path in s.ignore_paths})),
     )
+
+
+def _verdict_hashes(bundles: Iterable[Bundle]) -> frozenset[str]:
+    """Gates speak of the file-set digest; ours writes it with SHA-256."""
+    verdicts = any(gate.is_verdict(bundle.envelope.payload) for bundle in bundles if not bundle.code)
+    return frozenset({"sha256"} if verdicts else ())
 
 
 def _readable(bundle: Bundle) -> list[oms.OmsStatement]:

@@ -40,7 +40,10 @@ def torch_files() -> dict[str, dict[str, str]]:
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.ones(4, 3)).sum().backward()
     optimizer.step()
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, HERE / "torch-checkpoint.pt")
+    torch.save(
+        {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3},
+        HERE / "torch-checkpoint.pt",
+    )
     found = {}
     for name in ("torch-zip.pt", "torch-legacy.pt", "torch-checkpoint.pt"):
         found[name] = dict(digests("", torch.load(HERE / name, weights_only=True)))
@@ -68,7 +71,9 @@ def digest(tensor) -> str:
 
 
 def keras_files() -> None:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(1)]
+    )
     model.compile(optimizer="sgd", loss="mse")
     model.save(HERE / "sequential.keras")
     model.save(HERE / "sequential.h5")

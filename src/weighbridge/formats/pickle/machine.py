@@ -199,6 +199,8 @@ class Machine:
             if type(kwargs) in INERT:
                 raise BreakError("keyword arguments are no dict")
             self.note("keywords-computed", "keyword arguments are not a plain dict")
+        if how.startswith("NEWOBJ") and type(target) is not Global:
+            self.note("class-computed", "an object is made of what may be no class: the C loader refuses, pickle.py tries")
         call = Call(how, target, args, kwargs, self.at, self.stream.index)
         self.calls.append(call)
         if type(target) is not Global:

@@ -213,6 +213,68 @@ def _strings(args: Value) -> Iterator[str]:
             todo += reversed(value[:MAX_LOOKED])
 
 
+_WELL_KNOWN = frozenset(
+    {
+        "numpy",
+        "scipy",
+        "sklearn",
+        "joblib",
+        "pandas",
+        "torch",
+        "torchvision",
+        "tensorflow",
+        "keras",
+        "transformers",
+    }
+)
+"""Libraries whose makers of data are known well enough that any other function of theirs is out of place."""
+_COMMANDS = re.compile(
+    r"(?:^|_)(?:run|runs|exec|execute|system|shell|spawn|popen|eval|cmd|command|subprocess|getoutput|urlopen|download)(?:_|$)|Popen"
+)
+
+
+def looks(call: Call, name: str) -> str:
+    """What a call outside all contracts looks like, from its name and arguments; "" when it looks like nothing bad."""
+    target = call.callable
+    if type(target) is Global and target.module is None:
+        return "calls a function whose name it computes"
+    if call.how.startswith("NEWOBJ"):
+        return ""
+    if type(target) is Global and looks_like_function(target.qualname):
+        top = (target.module or "").partition(".")[0]
+        if is_stdlib(top):
+            return f"calls {name}, a function of Python's own that builds no data"
+        if top in _WELL_KNOWN and not looks_like_maker(target.qualname):
+            return f"calls {name}, a function of {top} that builds no data"
+        if _COMMANDS.search((target.qualname or "").rpartition(".")[2]) and any(_strings(call.args)):
+            return f"calls {name}, whose name says that it runs what it is given"
+    library = type(target) is Global and (target.module or "").partition(".")[0] in _WELL_KNOWN
+    return f"calls {name} with what looks like a command" if suspicious(call.args, places=library) else ""
+
+
+def takes_a_member(call: Call) -> bool:
+    """`getattr(their.Class, "MEMBER")`: how Python 3.11 writes members of an enumeration; nobody knows the class."""
+    target, args = call.callable, call.args
+    if (
+        type(target) is not Global
+        or target.name != "builtins.getattr"
+        or type(args) is not tuple
+        or len(args) != 2
+    ):
+        return False
+    owner, member = args
+    if (
+        type(owner) is not Global
+        or type(member) is not str
+        or not member.isidentifier()
+        or member.startswith("_")
+    ):
+        return False
+    top = (owner.module or "").partition(".")[0]
+    known = is_stdlib(top) or top in _WELL_KNOWN or looks_like_function(owner.qualname)
+    return not known and not harm_of(f"{owner.name}.{member}")
+
+
 def is_stdlib(module: str | None) -> bool:
     """Whether a module is Python's own."""
     return module is not None and module.partition(".")[0] in _STDLIB

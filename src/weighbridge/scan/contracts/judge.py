@@ -97,8 +97,9 @@ class _Judge:
 
     def __init__(self, program: PickleProgram) -> None:
         self._program = program
-        self._ends = self._end()
         self._called: set[int] = set()
+        self._seen: set[int] | None = None
+        self._ends = self._end()
 
     def judgement(self) -> Judgement:
         calls = [item for call in self._program.calls if self._happens(call) for item in self._call(call)]
@@ -148,7 +149,7 @@ class _Judge:
             )
             return
         does = harm.does(target)
-        if does:
+        if does and not harm.takes_a_member(call):
             yield Judged(level=Level.HARMFUL, what=call, name=name, does=does)
         else:
             yield self._unknown(call, name, contract)
@@ -198,47 +199,27 @@ class _Judge:
 
     def _unknown(self, call: Call, name: str, contract: Contract | None) -> Judged:
         """Outside all contracts: worse where the name or the arguments look like harm."""
-        target = call.callable
-        found = target if type(target) is Global else None
-        if contract is not None and type(call.args) is tuple:
+        if contract is not None:
+            return self._outside(call, name, contract)
+        looks = harm.looks(call, name)
+        if looks:
+            return Judged(level=Level.HARMFUL, what=call, name=name, does=looks, certain=False)
+        verb = "makes an object of" if call.how.startswith("NEWOBJ") else "calls"
+        return Judged(
+            level=Level.UNPROVED, what=call, name=name, does=f"{verb} {name}, which is in no contract"
+        )
+
+    def _outside(self, call: Call, name: str, contract: Contract) -> Judged:
+        """The name has a contract, but the arguments are outside it."""
+        if type(call.args) is tuple and call.args:
             reaches = failed_check(contract.call, call.args, contract, call.index)
             if reaches:
                 return Judged(level=Level.HARMFUL, what=call, name=name, does=reaches)
-            made = call.args[0] if contract.makes == "@0" and call.args else None
-            if type(made) is Global and find(made.module, made.qualname) is None and made.module is not None:
-                contract, found, name = None, made, made.name
-        if contract is not None:
-            does = f"calls {name} with arguments outside its contract"
-        else:
-            does = f"makes or calls {name}, which is in no contract"
-        if found is not None and found.module is None:
-            return Judged(
-                level=Level.HARMFUL,
-                what=call,
-                name=name,
-                does="calls a function whose name it computes",
-                certain=False,
-            )
-        if (
-            found is not None
-            and contract is None
-            and harm.is_stdlib(found.module)
-            and harm.looks_like_function(found.qualname)
-        ):
-            return Judged(level=Level.HARMFUL, what=call, name=name, certain=False,
-                          does=f"calls {name}, a function of Python's own that builds no data")  # fmt: skip
-        if (
-            contract is None
-            and not _is_making(call)
-            and harm.suspicious(call.args, places=found is not None and _is_library(found))
-        ):
-            return Judged(
-                level=Level.HARMFUL,
-                what=call,
-                name=name,
-                does=f"calls {name} with what looks like a command",
-                certain=False,
-            )
+            made = call.args[0] if contract.makes == "@0" else None
+            if type(made) is Global and made.module is not None and find(made.module, made.qualname) is None:
+                does = f"makes an object of {made.name}, which is in no contract"
+                return Judged(level=Level.UNPROVED, what=call, name=made.name, does=does)
+        does = f"calls {name} with arguments outside its contract"
         return Judged(level=Level.UNPROVED, what=call, name=name, does=does)
 
     # -- names
@@ -270,7 +251,7 @@ class _Judge:
 
     def _passed(self) -> set[int]:
         """Names that stand in arguments or in state: somebody may call them."""
-        if not hasattr(self, "_seen"):
+        if self._seen is None:
             roots = [v for call in self._program.calls for v in (call.args, call.kwargs)]
             roots += [change.value for change in self._program.changes]
             self._seen = {id(value) for value in walk(*roots) if type(value) is Global}
@@ -371,17 +352,6 @@ def _spelled(target: Value) -> str:
         )
         return f"what {inner} gives"
     return f"a {type(target).__name__.lower()}"
-
-
-def _is_making(call: Call) -> bool:
-    return call.how in ("NEWOBJ", "NEWOBJ_EX")
-
-
-def _is_library(found: Global) -> bool:
-    from weighbridge.scan.contracts.book import ECOSYSTEMS
-
-    top = (found.module or "").partition(".")[0]
-    return (top in ECOSYSTEMS or harm.is_stdlib(found.module)) and not harm.looks_like_maker(found.qualname)
 
 
 def _is_unproved(call: Call) -> bool:

@@ -86,7 +86,9 @@ KEYWORDS = frozenset(
 )
 
 _STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*""")
-_OPERATOR = re.compile(r"(?<![\w.])(torch|ops\s*\.\s*\w+|prim|aten)\s*\.\s*([A-Za-z_]\w*)")
+_DOT = re.compile(r"\s*\.\s*")
+_OPERATOR = re.compile(r"(?<![\w.])(torch|ops\.\w+|prim|aten)\.([A-Za-z_]\w*)")
+_ASSIGNED = re.compile(r"^\s*((?:[A-Za-z_]\w*, )*[A-Za-z_]\w*),? = ", re.MULTILINE)
 _BARE = re.compile(r"(?<![\w.])(?<!def )(?<!class )([A-Za-z_]\w*)\s*\(")
 
 
@@ -99,14 +101,15 @@ def book() -> Mapping[str, frozenset[str]]:
 
 def unlisted(code: str) -> Iterator[str]:
     """Every operator and free function in the code that is not on the list, each once."""
-    text = _STRING.sub('""', code)
+    text = _DOT.sub(".", _STRING.sub('""', code))
     found: dict[str, None] = {}
     for match in _OPERATOR.finditer(text):
-        namespace = re.sub(r"\s", "", match[1]).removeprefix("ops.")
-        namespace = {"torch": "aten"}.get(namespace, namespace)
+        namespace = "aten" if match[1] == "torch" else match[1].removeprefix("ops.")
         if match[2] not in book().get(namespace, ()):
             found[f"{namespace}::{match[2]}"] = None
+    # A local name can only stand for a function of the archive, or for an operator, which was found where it got its name.
+    local = {name for match in _ASSIGNED.finditer(text) for name in match[1].split(", ")}
     for match in _BARE.finditer(text):
-        if match[1] not in BUILTINS | KEYWORDS:
+        if match[1] not in BUILTINS | KEYWORDS | local:
             found[match[1]] = None
     yield from found

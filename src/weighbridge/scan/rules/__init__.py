@@ -26,6 +26,17 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("torchscript-unsafe-operator", ("torchscript",)),
     ("torchscript-unproved", ("torchscript",)),
     # pickle family
+    ("pickle-unsafe-call", ("pickle", "joblib")),
+    ("pickle-unproved-call", ("pickle", "joblib")),
+    ("pickle-carries-code", ("pickle", "joblib")),
+    ("pickle-state-set", ("pickle", "joblib")),
+    ("pickle-broken", ("pickle", "joblib")),
+    ("pickle-ambiguous", ("pickle", "joblib")),
+    ("pickle-bomb", ("pickle", "joblib")),
+    ("pickle-trailing-data", ("pickle", "joblib")),
+    ("npy-object-array", ("npy",)),
+    ("npy-odd-header", ("npy",)),
+    ("compressed-bomb", ("gzip", "bzip2", "xz", "lzma", "zlib", "lz4", "zstd", "joblib-zfile")),
     # tensor formats
     ("safetensors-malformed", ("safetensors",)),
     ("gguf-malformed", ("gguf",)),

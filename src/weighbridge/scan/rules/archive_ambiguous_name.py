@@ -1,4 +1,4 @@
-"""archive-ambiguous-name: systems and readers disagree about a member's name."""
+"""The rule `archive-ambiguous-name`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -12,8 +12,7 @@ DOUBTFUL = frozenset({"path-nul"})
 
 
 class ArchiveAmbiguousName(Rule):
-    """Systems and readers disagree about a member's name.
-
+    """
     ## What it does
     Finds backslashes, `..` in the middle, NUL bytes, and names that differ only in case, Unicode normalisation or `./`.
 

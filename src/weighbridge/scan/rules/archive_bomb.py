@@ -1,4 +1,4 @@
-"""archive-bomb: an archive grows beyond reason when it is unpacked."""
+"""The rule `archive-bomb`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"archive-bomb", "zip-overlap"})
 
 
 class ArchiveBomb(Rule):
-    """An archive grows beyond reason when it is unpacked.
-
+    """
     ## What it does
     Finds members that unpack to 32 MiB or more and to at least 500 times their packed size, and zip entries that share the
     same packed bytes. Such members are not unpacked here.

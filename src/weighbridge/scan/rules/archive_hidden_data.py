@@ -1,4 +1,4 @@
-"""archive-hidden-data: an archive holds bytes that belong to no member."""
+"""The rule `archive-hidden-data`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"tar-data-after", "zip-data-after", "zip-data-before", "zip-d
 
 
 class ArchiveHiddenData(Rule):
-    """An archive holds bytes that belong to no member.
-
+    """
     ## What it does
     Accounts for every byte of the file: members, headers, directory, end record. What is left over and is not padding is
     shown here and examined on its own.

@@ -1,4 +1,4 @@
-"""archive-path-escape: a member's name leads out of the folder it is unpacked in."""
+"""The rule `archive-path-escape`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"path-escapes"})
 
 
 class ArchivePathEscape(Rule):
-    """A member's name leads out of the folder it is unpacked in.
-
+    """
     ## What it does
     Looks at every name in zip and tar files under the rules of POSIX and of Windows: absolute paths, drives, `..` that
     climbs above the root, with `/` or `\\\\` as separators.

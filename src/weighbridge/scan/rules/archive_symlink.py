@@ -1,4 +1,4 @@
-"""archive-symlink: an archive makes links, and where they lead."""
+"""The rule `archive-symlink`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +13,7 @@ INSIDE = frozenset({"link-inside"})
 
 
 class ArchiveSymlink(Rule):
-    """An archive makes links, and where they lead.
-
+    """
     ## What it does
     Reports symbolic and hard links in zip and tar files: as an error where the link leads out of the archive or another
     member is written through a link, as a note where it stays inside.

@@ -4,14 +4,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.json import JsonReading, Path, objects
+from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
-from weighbridge.scan import python_names as known
-from weighbridge.scan.python_effects import danger
 from weighbridge.scan.rule import Rule
 
 KEYS = (
@@ -25,7 +22,8 @@ KEYS = (
     "parent_library",
 )
 _YAML = re.compile(
-    r"""^[ \t]*(?:-[ \t]+)*["']?(_target_|loader_module|class_path|cls_path)["']?[ \t]*:[ \t]*["']?([^\s"'#]+)""",
+    r"""(?:^[ \t]*(?:-[ \t]+)*|[{,][ \t]*)["']?(_target_|loader_module|class_path|cls_path)["']?[ \t]*:"""
+    r"""[ \t]*(?:\r?\n[ \t]+)?["']?([^\s"'#,}\]]+)""",
     re.MULTILINE,
 )
 _CLASS = re.compile(r"_?[A-Z]\w*\Z")
@@ -53,7 +51,7 @@ class ConfigNamesCode(Rule):
     Classes of the library that loads the config, by the path under which the library publishes them.
 
     ## Known problems
-    YAML is searched line by line, not parsed: a key that is spelt with escapes or anchors is not seen.
+    YAML is searched, not parsed: a key that is spelt with escapes or comes through an anchor is not seen.
 
     ## References
     - CVE-2025-23304 (NeMo): instantiation through Hydra
@@ -68,7 +66,7 @@ class ConfigNamesCode(Rule):
         """One finding a name."""
         if isinstance(reading, JsonReading):
             modules = posixpath.basename(place.parts[-1] if place.parts else place.path) == "modules.json"
-            named = {one: None for view in reading.views for one in _named(view, modules=modules)}
+            named = dict.fromkeys(_named(reading, modules=modules))
             for path, target in named:
                 if verdict := judged(target):
                     yield self._finding(
@@ -89,6 +87,9 @@ class ConfigNamesCode(Rule):
 
 def judged(target: str) -> str:
     """What calling a dotted name does, in a word; "?" where that is not known, "" where it is harmless."""
+    from weighbridge.scan import python_names as known
+    from weighbridge.scan.python_effects import danger
+
     parts = target.replace(":", ".").split(".")
     for index, part in enumerate(parts):
         if part in known.MODULES_NOT_TO_PASS_ON:
@@ -101,8 +102,8 @@ def judged(target: str) -> str:
     return "" if plain and not any(part.startswith("__") for part in parts) else "?"
 
 
-def _named(value: Any, *, modules: bool) -> Iterator[tuple[Path, str]]:
-    for path, item in objects(value):
+def _named(reading: JsonReading, *, modules: bool) -> Iterator[tuple[Path, str]]:
+    for path, item in reading.objects:
         for key in KEYS:
             target = item.get(key)
             if isinstance(target, list) and target:

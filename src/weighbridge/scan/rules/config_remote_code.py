@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.json import JsonReading, Path, objects
+from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Folder, Rule
 
@@ -82,10 +82,8 @@ class ConfigRemoteCode(Rule):
 
     def _found(self, reading: JsonReading, place: Place, present: Set[str]) -> Iterator[Finding]:
         seen: set[Claim] = set()
-        for view in reading.views:
-            for claim in claims(view, posixpath.basename(place.path)):
-                if claim in seen:
-                    continue
+        for claim in claims(reading, posixpath.basename(place.parts[-1] if place.parts else place.path)):
+            if claim not in seen:
                 seen.add(claim)
                 yield self._finding(reading, place, claim, present)
 
@@ -104,9 +102,9 @@ class ConfigRemoteCode(Rule):
         )
 
 
-def claims(value: Any, basename: str) -> Iterator[Claim]:
+def claims(reading: JsonReading, basename: str) -> Iterator[Claim]:
     """Every key of a config that names code of its own repository."""
-    for path, item in objects(value):
+    for path, item in reading.objects:
         yield from _auto_map(path, item)
         if item.get("trust_remote_code") is True:
             yield Claim((*path, "trust_remote_code"), "trust_remote_code: true", "")
@@ -115,8 +113,9 @@ def claims(value: Any, basename: str) -> Iterator[Claim]:
             implementation = one.get("impl") if isinstance(one, dict) else None
             if isinstance(implementation, str):
                 yield _claim((*path, "custom_pipelines", task), implementation)
-    if basename == "model_index.json" and isinstance(value, dict):
-        yield from _diffusers(value)
+    for view in reading.views if basename == "model_index.json" else ():
+        if isinstance(view, dict):
+            yield from _diffusers(view)
 
 
 def _auto_map(path: Path, item: dict[str, Any]) -> Iterator[Claim]:

@@ -25,6 +25,26 @@ PROMISES: dict[str, frozenset[str]] = {
     ".yml": frozenset(("yaml",)),
 }
 """Suffixes of data formats → what may stand under them without a word."""
+WEIGHTS = frozenset(
+    (
+        ".bin",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".pkl",
+        ".pickle",
+        ".joblib",
+        ".h5",
+        ".hdf5",
+        ".keras",
+        ".npz",
+        ".tflite",
+        ".pb",
+        ".onnx",
+    )
+)
+"""Suffixes under which text is no model: an error page, or lines that `site` runs (`.pth`)."""
+TEXTS = frozenset(("text", "html", "requirements", "yaml", "python", "script"))
 NEUTRAL = frozenset(("empty", "lfs-pointer", "text", "html", "requirements", "yaml", "json", "jsonl"))
 """Contents that run nothing and load as nothing else."""
 CODE = (
@@ -50,7 +70,7 @@ class FileDisguised(Rule):
     ## What it does
     Looks for files whose content is another format than their name promises. A pickle, an archive or a program under the
     name of a pure data format (`.safetensors`, `.gguf`, `.onnx`, `.npy`, `.json`, pictures, text) is an error; another
-    mismatch, or a second format inside a valid file, is a warning.
+    mismatch, text under the name of a weights file, or a second format inside a valid file, is a warning.
 
     ## Why is this bad?
     Nobody names a pickle `model.safetensors` by mistake. The name is what people, policies and careless scanners go by;
@@ -77,13 +97,17 @@ class FileDisguised(Rule):
         """One finding a reading that the name does not promise."""
         name = place.parts[-1] if place.parts else place.path
         dot = name.rfind(".")
-        promised = PROMISES.get(name[dot:].lower()) if dot >= 0 else None
+        suffix = name[dot:].lower() if dot >= 0 else ""
+        if suffix in WEIGHTS and reading.format in TEXTS:
+            yield self.finding(place, f"named {suffix}, but the content is {reading.format}", doubt=True)
+            return
+        promised = PROMISES.get(suffix)
         if promised is None or reading.format in promised or reading.format in NEUTRAL:
             return
         error = reading.format in NATIVE or reading.format.startswith(CODE)
         yield self.finding(
             place,
-            f"named {name[dot:].lower()}, but the content is {reading.format}",
+            f"named {suffix}, but the content is {reading.format}",
             severity=Severity.ERROR if error else None,
             doubt=True,
         )

@@ -49,7 +49,7 @@ class KerasLambdaLayer(Rule):
         if not isinstance(reading, JsonReading):
             return
         for item in objects_in(reading):
-            if item.class_name not in keras.CARRIERS:
+            if item.class_name not in keras.CARRIERS or _holds_lambda(item.config):
                 continue
             where = replace(place, line=reading.line(item.path))
             if named := _named_function(item.config):
@@ -73,3 +73,9 @@ def _named_function(config: object) -> str:
     ):
         return str(found["config"])
     return ""
+
+
+def _holds_lambda(config: object) -> bool:
+    """Whether the function is an object of its own, which is then found by itself."""
+    found = config.get("function") if isinstance(config, dict) else None
+    return isinstance(found, dict) and found.get("class_name") == "__lambda__"

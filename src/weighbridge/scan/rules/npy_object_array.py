@@ -40,4 +40,6 @@ class NpyObjectArray(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
         if isinstance(reading, NpyReading) and reading.objects:
-            yield self.finding(place, "this array holds Python objects: numpy.load would unpickle it with allow_pickle=True")
+            yield self.finding(
+                place, "this array holds Python objects: numpy.load would unpickle it with allow_pickle=True"
+            )

@@ -20,6 +20,7 @@ DOUBTFUL = frozenset(
         "field-repeated",
         "more",
         "name-too-long",
+        "opset-missing",
     }
     | {"segment", "trailing-bytes", "unknown-field", "wire-type"}
 )

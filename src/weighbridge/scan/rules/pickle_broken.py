@@ -54,7 +54,9 @@ class PickleBroken(Rule):
         called = _outside(program)
         where = f"breaks at {NAMES.get(broken.opcode, 'an unknown opcode')}: {broken.why}"
         if called and broken.code == "broken":
-            return self.finding(place, f"this pickle calls {called} and then {where}", severity=Severity.ERROR, doubt=True)
+            return self.finding(
+                place, f"this pickle calls {called} and then {where}", severity=Severity.ERROR, doubt=True
+            )
         done = f" after {len(program.calls)} calls" if program.calls else ""
         return self.finding(place, f"this pickle {where}{done}", doubt=True)
 

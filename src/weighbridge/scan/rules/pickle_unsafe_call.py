@@ -46,7 +46,9 @@ class PickleUnsafeCall(Rule):
         """See `Rule.look`."""
         for group in groups(reading, _wanted):
             confidence = Confidence.HIGH if group.first.certain else Confidence.MEDIUM
-            yield self.finding(group.place(place), group.message, confidence=confidence, trail=trail(group.first))
+            yield self.finding(
+                group.place(place), group.message, confidence=confidence, trail=trail(group.first)
+            )
 
 
 def _wanted(item: Judged) -> bool:

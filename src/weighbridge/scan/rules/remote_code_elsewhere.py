@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.json import JsonReading, Path, objects, walk
+from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
@@ -52,22 +51,21 @@ class RemoteCodeElsewhere(Rule):
         if not isinstance(reading, JsonReading):
             return
         seen: set[tuple[Path, str]] = set()
-        for view in reading.views:
-            for path, value in _references(view):
-                if (path, value) in seen:
-                    continue
-                seen.add((path, value))
-                error = "_attn_implementation_internal" in path
-                yield self.finding(
-                    replace(place, line=reading.line(path)),
-                    f'key "{path[-1]}" makes the loader run code from {value[:200]}',
-                    severity=Severity.ERROR if error else None,
-                    doubt=True,
-                )
+        for path, value in _references(reading):
+            if (path, value) in seen:
+                continue
+            seen.add((path, value))
+            error = "_attn_implementation_internal" in path
+            yield self.finding(
+                replace(place, line=reading.line(path)),
+                f'key "{path[-1]}" makes the loader run code from {value[:200]}',
+                severity=Severity.ERROR if error else None,
+                doubt=True,
+            )
 
 
-def _references(value: Any) -> Iterator[tuple[Path, str]]:
-    for path, item in objects(value):
+def _references(reading: JsonReading) -> Iterator[tuple[Path, str]]:
+    for path, item in reading.objects:
         for key in _ATTENTION + _KERNELS:
             for inner, text in walk(item.get(key), (*path, key)):
                 if isinstance(text, str) and _REPOSITORY.match(text):

@@ -19,6 +19,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PLACEHOLDER = re.compile(
     r"(?i)example|sample|dummy|placeholder|redacted|your|xxxx|0000|1234567890|abcdefgh|\.\.\.|\*\*\*"
 )
+_VOCABULARY = re.compile(r"(^|/)(tokenizer\.json|vocab\.(json|txt)|merges\.txt|[^/]*\.index\.json)$")
 MAX_FINDINGS = 50
 
 
@@ -133,7 +134,8 @@ class SecretInFile(Rule):
 
     ## Known problems
     Passwords without a format are not found. A format without a checksum can fit by chance: those are warnings, or have
-    less confidence. Only the first 16 MiB of a text are searched.
+    less confidence. Vocabularies and indexes of shards are not searched, and only the first 16 MiB
+    of a text are.
     """
 
     name = "secret-in-file"
@@ -144,11 +146,11 @@ class SecretInFile(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a secret, fifty at most."""
         text: str = getattr(reading, "text", "")
-        if place.parts and place.parts[-1].startswith("cell "):
+        if _VOCABULARY.search(place.path) or (place.parts and place.parts[-1].startswith("cell ")):
             return
         found = 0
         for kind in KINDS:
-            if kind.literal not in text and kind.literal.upper() not in text:
+            if kind.literal not in text and (kind.literal != "aws" or "AWS" not in text):
                 continue
             for match in kind.pattern.finditer(text):
                 verdict = kind.check(match[0])

@@ -1,4 +1,4 @@
-"""tar-device: a tar file makes a device or a FIFO."""
+"""The rule `tar-device`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"tar-device"})
 
 
 class TarDevice(Rule):
-    """A tar file makes a device or a FIFO.
-
+    """
     ## What it does
     Reports members that are character devices, block devices or FIFOs.
 

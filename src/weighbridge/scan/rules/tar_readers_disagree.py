@@ -1,4 +1,4 @@
-"""tar-readers-disagree: two tar readers would see different contents."""
+"""The rule `tar-readers-disagree`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"tar-duplicate-name", "tar-names-differ", "tar-sizes-differ"}
 
 
 class TarReadersDisagree(Rule):
-    """Two tar readers would see different contents.
-
+    """
     ## What it does
     Finds members whose size or name is given differently by the plain, GNU and pax headers, links and folders with content,
     and members that stand twice.

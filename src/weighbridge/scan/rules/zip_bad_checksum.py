@@ -1,4 +1,4 @@
-"""zip-bad-checksum: a zip member does not have the checksum that its header says."""
+"""The rule `zip-bad-checksum`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"crc-wrong"})
 
 
 class ZipBadChecksum(Rule):
-    """A zip member does not have the checksum that its header says.
-
+    """
     ## What it does
     Unpacks members up to 16 MiB (stored ones up to 1 MiB) and compares CRC-32.
 

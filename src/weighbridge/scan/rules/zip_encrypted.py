@@ -1,4 +1,4 @@
-"""zip-encrypted: a zip member is marked as encrypted."""
+"""The rule `zip-encrypted`."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,8 +11,7 @@ CODES = frozenset({"zip-encrypted"})
 
 
 class ZipEncrypted(Rule):
-    """A zip member is marked as encrypted.
-
+    """
     ## What it does
     Looks at the encryption bits of every entry. The bytes are examined as if they were plain, since a false mark hides a plain
     content from scanners.

@@ -1,4 +1,4 @@
-"""zip-readers-disagree: two zip readers would see different contents."""
+"""The rule `zip-readers-disagree`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,8 +26,7 @@ HIDING = frozenset({"zip-directories-differ", "zip-hidden-entry"})
 
 
 class ZipReadersDisagree(Rule):
-    """Two zip readers would see different contents.
-
+    """
     ## What it does
     Compares what the directory, the local headers and the end records say, and reads the file as Python's `zipfile`, as the
     reader inside PyTorch, and as programs that stream from the start. Every view is examined; this rule says that they differ.
