@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
 
-.PHONY: help demo dev lint test test-real bench fuzz lock clean
+.PHONY: help demo dev docs lint test test-real bench fuzz lock clean
 
 help:
 	@echo "make demo      weigh a real model, then tamper with it and see each tampering refused"
@@ -15,6 +15,7 @@ help:
 	@echo "make dev       set up .venv with every extra and the tools"
 	@echo "make lint      ruff, mypy --strict, and the contract of the floors"
 	@echo "make test-real run everything, real components included; nothing may skip"
+	@echo "make docs      write the pages of commands, rules and codes"
 	@echo "make bench     measure side by side with other tools"
 	@echo "make fuzz      run every fuzz target for a bounded time (SECONDS=60)"
 	@echo "make lock      renew the hashed requirements"
@@ -35,6 +36,9 @@ test: $(VENV)/.dev
 
 test-real: $(VENV)/.dev .venv-interop/.ready
 	WEIGHBRIDGE_REAL=1 $(BIN)/python -m pytest -n $(WORKERS) -q
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.dev .venv-interop/.ready
 	$(BIN)/python bench/bench.py

@@ -47,7 +47,7 @@ def _recorder(log: _Log) -> type:
 
 def _recording_class(log: _Log, meta: type, name: str) -> type:
     def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        log.note("new", name, len(args))
+        log.note("new", name if isinstance(cls, type) else "object", len(args))
         return object.__new__(cls)
 
     def call(self: Any, *args: Any) -> Any:

@@ -391,6 +391,12 @@ def test_other_protobuf_and_other_bytes_are_refused(data: bytes) -> None:
     assert caught.value.code == "not-this-format"
 
 
+def test_a_path_is_found_in_what_hardly_looks_like_a_model() -> None:
+    weights = tensor(INITIALIZER, "w", [2], FLOAT, external("../x"))
+    data = number(1, 8) + message(7, weights) + message(99, "unknown")
+    assert [found.problem for found in reading(data, "weights.bin").external] == ["parent"]
+
+
 def test_a_broken_file_that_promises_onnx_says_why() -> None:
     with pytest.raises(InputError) as caught:
         read(MemorySource(model(node("Relu"))[:-20]), Budget(), "model.onnx")

@@ -44,12 +44,16 @@ def noisy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Noisy]:
     monkeypatch.setattr(engine, "RULES", (("test-noisy", ("*", "folder")),))
     monkeypatch.setattr(engine, "load_rule", lambda name: rule)
     engine.names_for.cache_clear()
+    monkeypatch.setattr(engine, "INERT", frozenset({"a", "b", "text"}))
     yield rule
     engine.names_for.cache_clear()
 
 
 def readers(monkeypatch: pytest.MonkeyPatch, **answers: Reading | Exception) -> None:
     """Replace sniffing and reading: every file is tried as each of `answers`."""
+
+    # The made-up formats count as judged: what is tested here is what the engine does with readings.
+    monkeypatch.setattr(engine, "is_judged", lambda _: True)
 
     def read(candidate: str, *_: object) -> Reading:
         answer = answers[candidate]
@@ -203,6 +207,7 @@ def test_raw_data_passes_only_where_a_sibling_names_it(monkeypatch: pytest.Monke
             return Reading(format="a", externals=("w.bin", "../out.bin", "b.txt"))
         raise InputError("not-this-format" if name.endswith(".bin") else "truncated", "no")
 
+    monkeypatch.setattr(engine, "is_judged", lambda _: True)
     monkeypatch.setattr(engine, "candidates", lambda source, name: ("a",))
     monkeypatch.setattr(engine, "read", read)
     result = scan({"d/model.a": b"x", "d/w.bin": b"x", "d/other.bin": b"x", "out.bin": b"x", "d/b.txt": b"x"})
@@ -275,3 +280,15 @@ def test_no_bytes_under_any_name_break_us(name: str, start: bytes, rest: bytes) 
     result = scan({name: start + rest})
     assert len(result.files) == 1
     assert [item.message for item in result.unread if item.code == "internal-error"] == []
+
+
+def test_a_format_that_no_rule_judges_never_passes(monkeypatch):
+    from weighbridge.scan import engine
+
+    assert engine.is_judged("pickle")
+    assert not engine.is_judged("nobody-wrote-a-rule")
+    monkeypatch.setattr(engine, "RULES", ())
+    data = b"harmless text\n"
+    examination = engine.Scanner().examine(Member("a.txt", len(data)), MemorySource(data))
+    assert examination.result.outcome is Outcome.UNKNOWN
+    assert [item.code for item in examination.unread] == ["format-unjudged"]

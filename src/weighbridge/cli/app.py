@@ -42,6 +42,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 EXIT_CODES = (
     "exit codes: 0 admitted or done, 1 refused, 2 impossible request, 3 undecided, 4 we could not work"
 )
+SETTINGS = (
+    "every option can be set in the environment too, as in WEIGHBRIDGE_MAX_BYTES=40G; the command line wins"
+)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -108,7 +111,10 @@ def configure_command(name: str, parser: argparse.ArgumentParser) -> None:
     """Hang a command's options, examples and exit codes on a parser."""
     module = import_module(f"weighbridge.cli.{name}")
     module.configure(parser)
-    parser.epilog = "examples:\n" + "".join(f"  {line}\n" for line in module.EXAMPLES) + f"\n{EXIT_CODES}"
+    parser.usage = " ".join(filter(None, [parser.prog, COMMANDS[name][1], "[options]"]))
+    parser.epilog = (
+        "examples:\n" + "".join(f"  {line}\n" for line in module.EXAMPLES) + f"\n{EXIT_CODES}\n{SETTINGS}"
+    )
     parser.set_defaults(command=name)
     if hasattr(module, "run"):
         parser.set_defaults(run=module.run)

@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--attest",
         metavar="FILE",
-        help="leave the verdict as a signed statement, which the next gate can trust",
+        help="leave the verdict in FILE as a signed statement, which the next gate can trust",
     )
-    group.add_argument("--attest-key", metavar="KEY", help="the key that signs it")
+    group.add_argument("--attest-key", metavar="KEY", help="the private key that signs the statement")
 
 
 def run(options: argparse.Namespace) -> int:

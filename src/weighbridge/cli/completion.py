@@ -4,12 +4,15 @@ import argparse
 
 from weighbridge.cli.options import Parser
 
-EXAMPLES = ("weighbridge completion bash > ~/.local/share/bash-completion/completions/weighbridge",)
+EXAMPLES = (
+    "weighbridge completion bash > ~/.local/share/bash-completion/completions/weighbridge",
+    "weighbridge completion zsh > ~/.zfunc/_weighbridge",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The shell's name."""
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,10 @@ import argparse
 from weighbridge.cli import options as shared
 from weighbridge.core.manifest import Difference
 
-EXAMPLES = ("weighbridge diff ./minilm-old ./minilm-new",)
+EXAMPLES = (
+    "weighbridge diff ./minilm-old ./minilm-new",
+    "weighbridge diff old.safetensors new.safetensors --format json",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

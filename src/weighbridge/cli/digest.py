@@ -17,9 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.output(parser, ("human", "json"))
     shared.limits(parser)
     group = parser.add_argument_group("Digests")
-    group.add_argument("--blake3", action="store_true", help="BLAKE3 of every file too")
+    group.add_argument("--blake3", action="store_true", help="also BLAKE3 of every file")
     group.add_argument(
-        "--no-tensors", action="store_true", help="leave the tensor-set digest out: a little faster"
+        "--no-tensors", action="store_true", help="leave the digest over all tensors out: a little faster"
     )
 
 

@@ -22,10 +22,19 @@ Row = tuple[str, str, str, str]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Where the keyring is, and how to print."""
-    parser.add_argument("--trust", metavar="DIR", help="the keyring directory")
-    parser.add_argument("--policy", metavar="FILE|PRESET", help="the policy")
     parser.add_argument(
-        "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+        "--trust", metavar="DIR", help="the keyring to look at; the one that commands would use when left out"
+    )
+    parser.add_argument(
+        "--policy", metavar="FILE|PRESET", help="the policy to look at; the nearest one when left out"
+    )
+    parser.add_argument(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        choices=("human", "json"),
+        default="human",
+        help="how to print the answer: human (default) or json",
     )
 
 

@@ -15,7 +15,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The code."""
     parser.add_argument("code", metavar="CODE", help="a code, as it stands in square brackets")
     parser.add_argument(
-        "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        choices=("human", "json"),
+        default="human",
+        help="how to print the answer: human (default) or json",
     )
 
 

@@ -19,9 +19,24 @@ TEMPLATES = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Where to, and from which preset."""
-    parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="the repository's root")
-    parser.add_argument("--preset", default="default", help="the preset that the policy extends")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default=".",
+        metavar="FOLDER",
+        help="the repository's root; the current folder when left out",
+    )
+    parser.add_argument(
+        "--preset",
+        default="default",
+        metavar="PRESET",
+        help="the preset that the policy builds on: default, production, strict, field or research",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that are there; without it they are left alone",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

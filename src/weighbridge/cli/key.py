@@ -24,34 +24,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """new, show and rotate."""
     verbs = parser.add_subparsers(dest="verb", metavar="new|show|rotate", required=True, parser_class=Parser)
     new = verbs.add_parser("new", help="make a key pair: NAME.key for you alone, NAME.pub for everybody")
-    new.add_argument("name", metavar="NAME", help="path without ending")
+    new.add_argument(
+        "name",
+        metavar="NAME",
+        help="where the pair goes, a path without ending: release makes release.key and release.pub",
+    )
     new.set_defaults(run=run_new)
     show = verbs.add_parser("show", help="say what a private or public key is")
-    show.add_argument("file", metavar="KEY.pem")
+    show.add_argument("file", metavar="KEY.pem", help="a private or a public key")
     show.set_defaults(run=run_show)
     rotate = verbs.add_parser(
         "rotate", help="make a new key for an identity of the keyring, and end the old one's time"
     )
-    rotate.add_argument("identity", metavar="IDENTITY")
+    rotate.add_argument("identity", metavar="IDENTITY", help="a name in the keyring (weighbridge trust show)")
     rotate.add_argument(
         "--new", metavar="NAME", required=True, help="where the new pair goes, path without ending"
     )
-    rotate.add_argument("--trust", metavar="DIR", help="the keyring directory")
+    rotate.add_argument("--trust", metavar="DIR", help="the keyring's folder; yours when left out")
     rotate.set_defaults(run=run_rotate)
     for verb in (new, rotate):
         verb.add_argument(
             "--algorithm",
             choices=ALGORITHMS,
             default=ALGORITHMS[0],
-            help="ecdsa-p256 is what every tool verifies",
+            metavar="ALGORITHM",
+            help=f"one of {', '.join(ALGORITHMS)}; every tool verifies the first, which is the default",
         )
         verb.add_argument(
-            "--encrypt", action="store_true", help="ask for a password, or take WEIGHBRIDGE_PASSWORD"
+            "--encrypt",
+            action="store_true",
+            help="lock the private key with a password: WEIGHBRIDGE_PASSWORD, or you are asked",
         )
     for verb in (new, show, rotate):
-        verb.add_argument("--password-file", metavar="FILE", help="the key's password")
+        verb.add_argument("--password-file", metavar="FILE", help="a file that holds the key's password")
         verb.add_argument(
-            "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            choices=("human", "json"),
+            default="human",
+            help="how to print the answer: human (default) or json",
         )
 
 

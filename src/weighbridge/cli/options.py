@@ -79,14 +79,23 @@ def model(parser: argparse.ArgumentParser) -> None:
 def output(parser: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
     """`--format -o -q -v --color --no-progress`."""
     group = parser.add_argument_group("Output")
-    group.add_argument("-f", "--format", choices=formats, default="human", help="how to print the answer")
+    group.add_argument(
+        "-f", "--format", metavar="FORMAT", choices=formats, default="human",
+        help=f"how to print the answer: {', '.join(formats)}; human when left out",
+    )  # fmt: skip
     group.add_argument(
         "-o", "--output", metavar="FILE", help="write the answer to FILE instead of standard output"
     )
     group.add_argument("-q", "--quiet", action="store_true", help="only the verdict line")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="more detail; twice for even more")
     group.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colour on a terminal"
+        "-v", "--verbose", action="count", default=0, help="show everything, not only the worst and the first"
+    )
+    group.add_argument(
+        "--color",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour: auto (default: only on a terminal), always or never",
     )
     group.add_argument("--no-progress", action="store_true", help="no progress line")
 
@@ -94,27 +103,50 @@ def output(parser: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) 
 def trust(parser: argparse.ArgumentParser) -> None:
     """`--key --certificate-chain … --trust --by --signature --offline`."""
     group = parser.add_argument_group("Trust")
-    group.add_argument("--key", metavar="PUBLIC.pem", action="append", help="trust this public key")
     group.add_argument(
-        "--root", metavar="ROOTS.pem", action="append", help="trust this private certificate authority"
-    )
-    group.add_argument("--crl", metavar="CRL", action="append", help="a revocation list for --root")
-    group.add_argument("--by", metavar="IDENTITY", action="append", help="the signer must be this identity")
-    group.add_argument(
-        "--threshold", metavar="N", type=int, help="how many distinct signers must have signed"
-    )
-    group.add_argument("--trust", metavar="DIR", help="the keyring directory")
-    group.add_argument(
-        "--signature", metavar="FILE", action="append", help="a signature that is not beside the model"
+        "--key",
+        metavar="PUBLIC.pem",
+        action="append",
+        help="trust this public key; may be given several times",
     )
     group.add_argument(
-        "--issuer", metavar="URL", help="with --by and --trusted-root: the OIDC issuer of a keyless identity"
+        "--root",
+        metavar="ROOTS.pem",
+        action="append",
+        help="trust certificates that this authority issued, directly or through others",
     )
     group.add_argument(
-        "--trusted-root", metavar="JSON", help="a Sigstore trusted root for keyless signatures"
+        "--crl",
+        metavar="CRL",
+        action="append",
+        help="which certificates the authority of --root has withdrawn",
     )
     group.add_argument(
-        "--tsa", metavar="ROOTS.pem", action="append", help="trust this time-stamping authority"
+        "--by",
+        metavar="IDENTITY",
+        action="append",
+        help="count only this signer: a name in the keyring, with --root a name in the certificate",
+    )
+    group.add_argument(
+        "--threshold", metavar="N", type=int, help="how many different signers must have signed"
+    )
+    group.add_argument(
+        "--trust", metavar="DIR", help="the keyring's folder; yours when left out, unless keys are given"
+    )
+    group.add_argument(
+        "--signature", metavar="FILE", action="append", help="a signature that does not lie beside the model"
+    )
+    group.add_argument(
+        "--issuer", metavar="URL", help="with --trusted-root: who vouches for the identity of --by"
+    )
+    group.add_argument(
+        "--trusted-root", metavar="JSON", help="trust keyless signatures under this Sigstore trusted root"
+    )
+    group.add_argument(
+        "--tsa",
+        metavar="ROOTS.pem",
+        action="append",
+        help="trust what this authority says about the time of signing",
     )
     group.add_argument(
         "--ignore-unsigned", action="store_true", help="let files pass that the signature does not name"
@@ -127,26 +159,54 @@ def trust(parser: argparse.ArgumentParser) -> None:
 def policy(parser: argparse.ArgumentParser) -> None:
     """`--policy --exit-zero --min-severity`."""
     group = parser.add_argument_group("Policy")
-    group.add_argument("--policy", metavar="FILE|PRESET", help="a weighbridge.toml, or the name of a preset")
     group.add_argument(
-        "--min-severity", choices=("note", "warning", "error"), help="show only findings this bad"
+        "--policy",
+        metavar="FILE|PRESET",
+        help="a weighbridge.toml or a preset (default, production, strict, field, research); the nearest file when left out",
     )
-    group.add_argument("--exit-zero", action="store_true", help="exit 0 even when refused or undecided")
+    group.add_argument(
+        "--min-severity",
+        metavar="SEVERITY",
+        choices=("note", "warning", "error"),
+        help="show only findings at least this bad: note (default), warning or error; the verdict stays",
+    )
+    group.add_argument(
+        "--exit-zero",
+        action="store_true",
+        help="exit 0 also when refused or undecided; what is printed stays",
+    )
 
 
 def limits(parser: argparse.ArgumentParser) -> None:
     """`--max-bytes --max-depth --max-members --timeout --jobs --links`."""
     group = parser.add_argument_group("Limits")
-    group.add_argument("--max-bytes", metavar="SIZE", type=size, help="bytes to read or unpack, such as 40G")
-    group.add_argument("--max-depth", metavar="N", type=positive, help="containers inside containers")
-    group.add_argument("--max-members", metavar="N", type=positive, help="entries over all containers")
-    group.add_argument("--timeout", metavar="SECONDS", type=seconds, help="time for the whole model")
-    group.add_argument("--jobs", metavar="N", type=positive, help="threads that hash")
+    group.add_argument(
+        "--max-bytes",
+        metavar="SIZE",
+        type=size,
+        help="bytes to read and unpack, such as 40G; 64G when left out",
+    )
+    group.add_argument(
+        "--max-depth",
+        metavar="N",
+        type=positive,
+        help="levels of containers inside containers; 16 when left out",
+    )
+    group.add_argument(
+        "--max-members", metavar="N", type=positive, help="entries over all containers; 1000000 when left out"
+    )
+    group.add_argument(
+        "--timeout", metavar="SECONDS", type=seconds, help="time for the whole model; 3600 when left out"
+    )
+    group.add_argument(
+        "--jobs", metavar="N", type=positive, help="threads that hash; one a core when left out"
+    )
     group.add_argument(
         "--links",
+        metavar="WHICH",
         choices=("inside", "refuse", "follow"),
         default="inside",
-        help="symbolic links: follow those that stay inside the model, none, or all",
+        help="symbolic links to follow: inside (default: those that stay in the model), refuse (none) or follow (all)",
     )
 
 

@@ -33,12 +33,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--policy", metavar="FILE|PRESET", dest="file", help="the nearest one when left out")
     explain.set_defaults(run=run_explain)
     test = verbs.add_parser("test", help="judge the cases of a file, and compare with what they expect")
-    test.add_argument("cases", metavar="CASES.toml", help="evidence in, expected decision out")
+    test.add_argument(
+        "cases",
+        metavar="CASES.toml",
+        help="cases: evidence, and the decision that is expected (docs/policy.md)",
+    )
     test.add_argument("--policy", metavar="FILE|PRESET", dest="file", help="the nearest one when left out")
     test.set_defaults(run=run_test)
     for verb in (check, explain, test):
         verb.add_argument(
-            "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            choices=("human", "json"),
+            default="human",
+            help="how to print the answer: human (default) or json",
         )
 
 

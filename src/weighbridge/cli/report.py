@@ -16,7 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.output(parser)
     group = parser.add_argument_group("Policy")
     group.add_argument(
-        "--min-severity", choices=("note", "warning", "error"), help="show only findings this bad"
+        "--min-severity",
+        metavar="SEVERITY",
+        choices=("note", "warning", "error"),
+        help="show only findings at least this bad: note (default), warning or error; the verdict stays",
     )
     group.add_argument("--exit-zero", action="store_true", help="exit 0 even when refused or undecided")
 

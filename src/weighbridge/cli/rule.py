@@ -16,9 +16,19 @@ EXAMPLES = ("weighbridge rule", "weighbridge rule pickle-unsafe-call")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The rule's name, or nothing for the list."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a rule, as findings name it in brackets")
     parser.add_argument(
-        "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="a rule, as findings name it in brackets; all rules when left out",
+    )
+    parser.add_argument(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        choices=("human", "json"),
+        default="human",
+        help="how to print the answer: human (default) or json",
     )
 
 
@@ -41,9 +51,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def page(rule: Rule) -> str:
-    """The rule's page: the same text here, in `docs/rules/` and in SARIF."""
-    table = f"severity {rule.severity}, confidence {rule.confidence}, since {rule.since}"
-    return f"# {rule.name}\n\n{rule.summary}\n\n*{table}; looks at {', '.join(rule.formats) or 'the whole folder'}*\n\n{cleandoc(rule.__doc__ or '')}\n"
+    """The rule's page: the same text here and in `docs/rules/`."""
+    _, heading, body = cleandoc(rule.__doc__ or "").partition(
+        "## "
+    )  # what stands before only repeats the summary
+    facts = f"{rule.severity}, confidence {rule.confidence}, since {rule.since}; looks at {looks_at(rule)}"
+    return f"# {rule.name}\n\n{sentence(rule.summary)}\n\n*{facts}*\n\n{heading}{body}\n"
+
+
+def sentence(summary: str) -> str:
+    """A rule's summary as a sentence."""
+    return f"{summary[:1].upper()}{summary[1:]}."
+
+
+def looks_at(rule: Rule) -> str:
+    """Which formats a rule sees."""
+    formats = ["every file" if name == "*" else name for name in rule.formats]
+    return ", ".join([*formats, *(["the whole folder"] if rule.folder else [])])
 
 
 def as_json(rule: Rule) -> dict[str, Any]:

@@ -42,24 +42,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--identity", metavar="WHO", help="with --trusted-root: e-mail or URI in the certificate"
     )
     add.add_argument("--issuer", metavar="URL", help="with --trusted-root: who vouches for it")
-    add.add_argument("--role", metavar="ROLE", action="append", help="publisher, scanner, approver, …")
     add.add_argument(
-        "--from", metavar="DATE", dest="valid_from", type=moment, help="not before, 2026-11-22 or with time"
+        "--role",
+        metavar="ROLE",
+        action="append",
+        help="what the signer counts for in policies: publisher, scanner, approver, …",
     )
-    add.add_argument("--until", metavar="DATE", type=moment, help="not after")
+    add.add_argument(
+        "--from",
+        metavar="DATE",
+        dest="valid_from",
+        type=moment,
+        help="trusted from this day on: 2026-11-22, or with a time",
+    )
+    add.add_argument("--until", metavar="DATE", type=moment, help="trusted until this day")
     add.set_defaults(run=run_add)
     revoke = verbs.add_parser(
         "revoke", help="refuse what somebody signed, unless a trusted time proves it older"
     )
-    revoke.add_argument("name", metavar="NAME")
-    revoke.add_argument("--at", metavar="DATE", type=moment, help="since when; now when left out")
+    revoke.add_argument("name", metavar="NAME", help="a name in the keyring (weighbridge trust show)")
+    revoke.add_argument(
+        "--at", metavar="DATE", type=moment, help="revoked since then; since now when left out"
+    )
     revoke.add_argument("--key", metavar="FINGERPRINT", default="", help="only this one of several keys")
     revoke.add_argument("--reason", metavar="TEXT", default="", help="kept in the keyring and shown")
     revoke.set_defaults(run=run_revoke)
     for verb in (init, show, add, revoke):
-        verb.add_argument("--trust", metavar="DIR", help="the keyring directory")
+        verb.add_argument("--trust", metavar="DIR", help="the keyring's folder; yours when left out")
         verb.add_argument(
-            "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            choices=("human", "json"),
+            default="human",
+            help="how to print the answer: human (default) or json",
         )
 
 

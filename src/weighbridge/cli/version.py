@@ -4,12 +4,19 @@ import argparse
 
 from weighbridge import __version__
 
-EXAMPLES = ("weighbridge version",)
+EXAMPLES = ("weighbridge version", "weighbridge version --format json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """No options but the format."""
-    parser.add_argument("-f", "--format", choices=("human", "json"), default="human")
+    parser.add_argument(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        choices=("human", "json"),
+        default="human",
+        help="human (default) or json",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -365,7 +365,7 @@ class _Model:
         if not self.opsets and self.ir_version >= 3:
             self.odd("opset-missing", "no operator set is imported, so what the operators mean is open")
         strange = any(a.code in ("unknown-field", "wire-type") for a in self.anomalies)
-        if strange and not (self.opsets or self.nodes or self.refs):
+        if strange and not (self.opsets or self.nodes or self.names):
             raise InputError("not-this-format", "protobuf of another kind")
 
     def opset(self, item: Field) -> None:

@@ -11,7 +11,8 @@ Deliberately not here: which loader the archive is for (`formats.zip`), decrypti
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
@@ -29,6 +30,8 @@ BOMB_RATIO = 500
 """Together: a member that grows this much and this far. Deflate cannot do more than 1032."""
 END_SEARCH = 66_000
 """How far from the end readers look for the end record: 65,535 bytes of comment and the records themselves."""
+OVERRUN = 256 * 1024
+"""How far behind the directory's declared end further records are looked for."""
 MAX_ENDS = 8
 STREAM_SEARCH = 64 * 1024**2
 """How far the end of a stored entry without a length is looked for."""
@@ -45,9 +48,8 @@ ALL_ONES = 0xFFFFFFFF
 ENCRYPTED, DESCRIPTOR, PATCHED, STRONG, UTF8 = 0x1, 0x8, 0x20, 0x40, 0x800
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZipEntry:
-    """One content that some reader hands out under this name."""
+class ZipEntry(NamedTuple):
+    """One content that some reader hands out under this name. A named tuple for the reason given in `core.artifact`."""
 
     name: str
     source: Source | None
@@ -99,10 +101,10 @@ class ZipTree(Reading):
         return tuple(entry for entry in self.entries if entry.name == name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
+class _Record(NamedTuple):
     """A directory record or a local header."""
 
+    name: str
     raw: bytes
     flags: int
     method: int
@@ -115,11 +117,12 @@ class _Record:
     at: int = 0
     length: int = 0
 
-    @property
-    def name(self) -> str:
-        if self.flags & UTF8:
-            return self.raw.decode("utf-8", "surrogateescape")
-        return self.raw.decode("cp437")
+
+def _decoded(raw: bytes, flags: int) -> str:
+    """A name as zipfile decodes it (APPNOTE 4.4.4, bit 11)."""
+    if flags & UTF8 or raw.isascii():
+        return raw.decode("utf-8", "surrogateescape")
+    return raw.decode("cp437")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,17 +281,15 @@ def _is_directory(work: _Work, at: int, end: _End) -> bool:
 
 def _read_directory(work: _Work, at: int, length: int, count: int, view: str, shift: int = 0) -> None:
     """Read records for as long as one family of readers would: `count` of them (miniz) or `length` bytes (zipfile)."""
-    work.budget.need_memory(length, "the zip directory")
+    work.budget.need_memory(length + OVERRUN, "the zip directory")
+    data = work.source.read(at, length + OVERRUN)
     position, number = at, 0
     while number < count or position < at + length:
-        record = _central_record(work, position, at + length)
+        record = _central_record(work, data, at, position, length)
         if record is None:
             break
-        if number >= count or position >= at + length:
-            code = "entry behind the directory's end"
-            _add_entry(work, record, shift, view or code)
-        else:
-            _add_entry(work, record, shift, view)
+        beyond = number >= count or position >= at + length
+        _add_entry(work, record, shift, view or ("entry behind the directory's end" if beyond else ""))
         position, number = position + record.length, number + 1
     if number != count or position != at + length:
         work.notes.add(
@@ -299,24 +300,26 @@ def _read_directory(work: _Work, at: int, length: int, count: int, view: str, sh
     work.claim(at, position, "directory", view)
 
 
-def _central_record(work: _Work, at: int, stop: int) -> _Record | None:
-    """One record; fields that reach behind the directory's end are cut there, as zipfile does."""
-    head = work.source.read(at, CENTRAL.size)
-    if len(head) < CENTRAL.size or head[:4] != b"PK\x01\x02":
+def _central_record(work: _Work, data: bytes, base: int, at: int, length: int) -> _Record | None:
+    """The record at `at`; fields that reach behind the directory's end are cut there, as zipfile does."""
+    start = at - base
+    if data[start : start + 4] != b"PK\x01\x02" or start + CENTRAL.size > len(data):
         return None
-    _, _, _, flags, method, _, _, crc, packed, size, n, e, c, _, _, external, offset = CENTRAL.unpack(head)
-    room = stop - at - CENTRAL.size
-    rest = work.source.read(at + CENTRAL.size, min(n + e + c, room) if room >= 0 else n + e + c)
-    if len(rest) < n + e + c:
-        work.notes.add(
-            "zip-directory-lies", "a directory record reaches behind the directory's end", offset=at
-        )
+    (_, _, _, flags, method, _, _, crc, packed, size, n, e, c, _, _, external, offset) = CENTRAL.unpack_from(
+        data, start
+    )
+    start += CENTRAL.size
+    stop = min(start + n + e + c, length if start <= length else len(data))
+    if stop < start + n + e + c:
+        text = "a directory record reaches behind the directory's end"
+        work.notes.add("zip-directory-lies", text, offset=at)
     work.budget.spend_members()
-    extra = rest[n : n + e]
-    size, packed, offset = _wide(extra, size, packed, offset)
+    raw, extra = data[start : min(start + n, stop)], data[start + n : min(start + n + e, stop)]
+    if extra:
+        size, packed, offset = _wide(extra, size, packed, offset)
     return _Record(
-        raw=rest[:n], flags=flags, method=method, crc=crc, packed=packed, size=size, extra=extra,
-        header_at=offset, mode=external >> 16, at=at, length=CENTRAL.size + len(rest),
+        name=_decoded(raw, flags), raw=raw, flags=flags, method=method, crc=crc, packed=packed, size=size, extra=extra,
+        header_at=offset, mode=external >> 16, at=at, length=CENTRAL.size + stop - start,
     )  # fmt: skip
 
 
@@ -376,11 +379,12 @@ def _local_header(work: _Work, at: int) -> _Record | None:
     _, _, flags, method, _, _, crc, packed, size, n, e = LOCAL.unpack_from(head)
     if len(head) < LOCAL.size + n + e:
         head = work.source.read(at, LOCAL.size + n + e)
-    extra = head[LOCAL.size + n : LOCAL.size + n + e]
-    size, packed, _ = _wide(extra, size, packed, 0)
+    raw, extra = head[LOCAL.size : LOCAL.size + n], head[LOCAL.size + n : LOCAL.size + n + e]
+    if extra:
+        size, packed, _ = _wide(extra, size, packed, 0)
     return _Record(
-        raw=head[LOCAL.size : LOCAL.size + n], flags=flags, method=method, crc=crc, packed=packed, size=size,
-        extra=extra, header_at=at, at=at, length=LOCAL.size + n + e,
+        name=_decoded(raw, flags), raw=raw, flags=flags, method=method, crc=crc, packed=packed, size=size, extra=extra,
+        header_at=at, at=at, length=LOCAL.size + n + e,
     )  # fmt: skip
 
 
@@ -487,8 +491,7 @@ def _other_views(
     """The same place as seen by readers that believe the local header, the unicode extra field, or a NUL."""
     names = {local.name, *_unicode_names(work, record), record.name.split("\0")[0]} - {record.name, ""}
     for name in sorted(names):
-        renamed = _Record(raw=name.encode("utf-8", "surrogateescape"), flags=UTF8, method=record.method, crc=record.crc,
-                          packed=record.packed, size=record.size, extra=b"")  # fmt: skip
+        renamed = record._replace(name=name)
         note_name(work.notes, name)
         yield _entry(work, renamed, record, header_at, start, view or "other name")
     sizes_lie = local.method != record.method or not _sizes_agree(record, local)
@@ -503,8 +506,7 @@ def _other_views(
 
 
 def _resized(record: _Record) -> _Record:
-    return _Record(raw=record.raw, flags=record.flags, method=STORED, crc=record.crc, packed=record.packed,
-                   size=record.packed, extra=b"")  # fmt: skip
+    return record._replace(size=record.packed)
 
 
 def _unicode_names(work: _Work, record: _Record) -> Iterator[str]:
@@ -590,7 +592,7 @@ def _check_stream(work: _Work, entry: ZipEntry, source: Unpacked) -> None:
             "zip-stream-misfit", f'"{visible(entry.name)}" {text}', offset=entry.start, part=entry.name
         )
     if found != entry.size and found:
-        other = replace(entry, source=source.resized(found), size=found, view=entry.view or "whole stream")
+        other = entry._replace(source=source.resized(found), size=found, view=entry.view or "whole stream")
         work.entries.append(other)
     if found >= entry.size:
         _check_crc(work, entry, source.read(0, entry.size))
@@ -659,8 +661,7 @@ def _inflated(work: _Work, local: _Record, start: int) -> _Record | None:
         crc, size = zlib.crc32(made, crc), size + len(made)
         if (not made and not packed) or size > STREAM_SEARCH:
             return None
-    return _Record(raw=local.raw, flags=local.flags, method=local.method, crc=crc,
-                   packed=position - codec.spare - start, size=size, extra=b"")  # fmt: skip
+    return local._replace(crc=crc, packed=position - codec.spare - start, size=size)
 
 
 def _until_descriptor(work: _Work, local: _Record, start: int) -> _Record | None:
@@ -673,15 +674,7 @@ def _until_descriptor(work: _Work, local: _Record, start: int) -> _Record | None
         while position >= 0:
             crc, packed, size = struct.unpack_from("<3L", data[position + 4 : position + 16].ljust(12, b"\0"))
             if packed == size == position:
-                return _Record(
-                    raw=local.raw,
-                    flags=local.flags,
-                    method=STORED,
-                    crc=crc,
-                    packed=size,
-                    size=size,
-                    extra=b"",
-                )
+                return local._replace(crc=crc, packed=size, size=size)
             position = data.find(b"PK\x07\x08", position + 1)
         step, looked = len(data), max(0, len(data) - 16)
     return None
@@ -703,15 +696,14 @@ def _distinct(work: _Work) -> Iterator[ZipEntry]:
 
 
 def _same_archive(work: _Work, entry: ZipEntry, other: ZipEntry) -> bool:
-    if entry.packed > STORED_CHECKED or entry.source is None or other.source is None:
-        return False
-    packed = work.source.read(entry.start, entry.packed)
-    if packed != work.source.read(other.start, other.packed):
+    if not END.size < entry.packed <= STORED_CHECKED or entry.source is None:
         return False
     try:
-        return entry.source.read(0, 4) == b"PK\x03\x04"
+        if entry.source.read(0, 4) != b"PK\x03\x04":
+            return False
     except InputError:
         return False
+    return work.source.read(entry.start, entry.packed) == work.source.read(other.start, other.packed)
 
 
 # -- the whole -----------------------------------------------------------------------------------------------------

@@ -119,13 +119,15 @@ def _small_files(ledger: Ledger, looker: "Looker | None", indexes: Sequence[int]
             continue
         if looker is not None:
             _look_small(looker, File(index, member), data)
-        if rows:
-            ledger.rows[index] = _small_rows(plan, member, data)
-        ledger.measured(
-            index,
+        digests = [
             sha256(data).digest() if sha256 is not None else None,
             blake3(data).digest() if blake3 is not None else None,
-        )
+        ]
+        if rows:
+            ledger.rows[index] = _small_rows(
+                plan, member, data, dict(zip(("sha256", "blake3"), digests, strict=True))
+            )
+        ledger.measured(index, *digests)
         if progress is not None:
             progress.advance(len(data), member.path)
 
@@ -150,9 +152,13 @@ def _look_small(looker: "Looker", file: File, data: bytes) -> None:
     looker.settle(file)
 
 
-def _small_rows(plan: Plan, member: Member, data: bytes) -> list[ShardRow]:
+def _small_rows(plan: Plan, member: Member, data: bytes, known: Mapping[str, bytes | None]) -> list[ShardRow]:
     rows: list[ShardRow] = []
     for algorithm, size in plan.shards:
+        whole = known.get(algorithm) if data and _is_whole(plan, (algorithm, size), len(data)) else None
+        if whole is not None:
+            rows.append((member.path, 0, len(data), algorithm, whole))
+            continue
         new = new_function(algorithm)
         rows += [
             (member.path, at, min(at + size, len(data)), algorithm, new(data[at : at + size]).digest())
@@ -161,6 +167,12 @@ def _small_rows(plan: Plan, member: Member, data: bytes) -> list[ShardRow]:
     if plan.blake2b:
         rows.append((member.path, 0, len(data), "blake2b", new_function("blake2b")(data).digest()))
     return rows
+
+
+def _is_whole(plan: Plan, shard: tuple[str, int], size: int) -> bool:
+    """Whether the only shard of a file is the file, whose digest is computed anyway."""
+    algorithm, shard_size = shard
+    return algorithm in plan.hashes and shard_size >= size
 
 
 def _refuse_other_size(member: Member, size: int) -> None:
@@ -235,7 +247,7 @@ class _BigFiles:
         file.wholes = [Whole(name, threads) for name in sorted(plan.hashes)]
         if plan.blake2b:
             file.wholes.append(Whole("blake2b"))
-        file.shards = [Shards(algorithm, size) for algorithm, size in plan.shards]
+        file.shards = [Shards(*shard) for shard in plan.shards if not _is_whole(plan, shard, member.size)]
         return Tap(source, member.path, self._memory, file.feeds, self._advance(member.path))
 
     def _advance(self, path: str) -> Callable[[int], None]:
@@ -264,6 +276,9 @@ class _BigFiles:
         path, size = file.member.path, file.member.size
         digests = {whole.algorithm: whole.digest() for whole in file.wholes}
         rows: list[ShardRow] = []
+        for shard in self._ledger.plan.shards:
+            if _is_whole(self._ledger.plan, shard, size):
+                rows.append((path, 0, size, shard[0], digests[shard[0]]))
         for shards in file.shards:
             rows += [
                 (path, start, end, shards.algorithm, digest) for start, end, digest in shards.ended(size)

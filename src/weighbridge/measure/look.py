@@ -18,10 +18,23 @@ from weighbridge.measure.file import File
 from weighbridge.measure.hashes import Tensors, hasher, in_order
 from weighbridge.measure.ledger import Examiner, Ledger
 from weighbridge.measure.tap import Tap
-from weighbridge.measure.tensors import Listing, content, cost, external_path, list_tensors, listing, refused
+from weighbridge.measure.tensors import (
+    NOTHING,
+    Listing,
+    content,
+    cost,
+    external_path,
+    list_tensors,
+    listing,
+    refused,
+)
 
 SLACK = 64 * 1024**2
 """Bytes that a file's tensors may cost beyond four times its size: views overlap, hostile ones without end."""
+
+
+MAX_UNLISTED = 100
+"""The tensors of the artifact are unknown when those of one file are; after this many the readers need not go on."""
 
 
 class Looker:
@@ -41,10 +54,13 @@ class Looker:
             answer = self._examine(file.member, source)
             found = _listing(file.member.path, answer)
             self._ledger.examined[file.index] = _without_sources(answer)
-        if self._tensors:
-            path = file.member.path
-            self._take_all(file, source, found or list_tensors(source, path, self._budget))
-            self._take_over(file, source.size)
+        if not self._tensors:
+            return
+        if found is None and len(self._ledger.unlisted) < MAX_UNLISTED:
+            found = list_tensors(source, file.member.path, self._budget)
+        if found:
+            self._take_all(file, source, found)
+        self._take_over(file, source.size)
 
     def look_at_failure(self, file: File, error: InputError) -> None:
         """Let the examiner hear of a file that it cannot see, so that no file vanishes from its account."""
@@ -68,6 +84,8 @@ class Looker:
                 )
 
     def _take_all(self, file: File, source: Source, found: Listing) -> None:
+        if found is NOTHING:
+            return
         path = file.member.path
         if found.unlisted and path not in self._externals:
             self._unlisted(path, found.unlisted)

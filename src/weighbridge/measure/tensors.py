@@ -59,6 +59,9 @@ class Listing:
     """Why they are not (all) known; "" when they are."""
 
 
+NOTHING = Listing()
+
+
 def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
     """Run the readers that can find tensors in these bytes. Never raises for anything the bytes do."""
     tensors: list[TensorRef] = []
@@ -68,6 +71,8 @@ def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
         found = [candidate for candidate in candidates(source, path) if candidate in FORMATS]
     except (InputError, LimitError) as error:
         return Listing(unlisted=error.message)
+    if not found and not path.lower().endswith(WEIGHTS):
+        return NOTHING
     for candidate in found:
         try:
             reading = read(candidate, source, budget, path)

@@ -21,7 +21,7 @@ from weighbridge.core.source import Source
 from weighbridge.formats import candidates, read
 from weighbridge.formats.reading import Reading, TensorRef
 from weighbridge.scan.rule import Folder, Rule
-from weighbridge.scan.rules import RULES
+from weighbridge.scan.rules import INERT, RULES
 
 NOT_THIS = "not-this-format"
 """The code with which a reader says that its loader would refuse these bytes before doing anything."""
@@ -163,6 +163,9 @@ class _Look:
         return ()
 
     def _judge(self, reading: Reading, place: Place) -> None:
+        if not is_judged(reading.format):
+            message = f"no rule judges the format {reading.format}"
+            self.unread.append(Unread(place=place, code="format-unjudged", message=message))
         for name in names_for(reading.format):
             try:
                 self.findings.extend(load_rule(name).look(reading, place))
@@ -188,6 +191,11 @@ class _Look:
             tensors_unlisted=self.tensors_unlisted,
             externals=tuple(self.externals),
         )
+
+
+def is_judged(format_name: str) -> bool:
+    """Whether somebody decided what this format may do: a format without a rule of its own never passes."""
+    return format_name in INERT or any(format_name in formats for _, formats in RULES)
 
 
 @cache

@@ -4,6 +4,9 @@ Each line is (rule name, the `Reading.format` names it looks at; `folder` for wh
 imports only the modules of formats it meets; a test holds these lines to the classes' own attributes.
 """
 
+INERT = frozenset({"sentencepiece"})
+"""Formats whose loaders only take numbers and names out of them, so that no rule of their own is needed."""
+
 RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # containers and anything
     ("archive-path-escape", ("zip", "npz", "keras", "pytorch-zip", "torchscript", "tar", "pytorch-tar")),
