@@ -7,6 +7,7 @@ import argparse
 import functools
 import re
 import sys
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from weighbridge.scan.rules import RULES
 
 DOCS = Path(__file__).parent
 NAMES = frozenset(name for name, _ in RULES)
+WALKS = ("getting-started.md",)
+"""Pages whose commands are really run."""
 ORDER = ("error", "warning", "note")
 
 
@@ -129,6 +132,20 @@ def main() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     sys.stdout.write(f"wrote {len(wanted)} pages\n")
+    for name in WALKS:
+        walk_again(DOCS / name)
+
+
+def walk_again(path: Path) -> None:
+    """Run a page's commands, and write down what they print where that is something else."""
+    import walk
+
+    text = path.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        told = walk.retold(text, walk.walk(text, Path(folder)))
+    if walk.plain(told) != walk.plain(text):
+        path.write_text(told, encoding="utf-8")
+        sys.stdout.write(f"walked {path.name} again: read what changed\n")
 
 
 if __name__ == "__main__":

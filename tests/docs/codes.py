@@ -123,7 +123,11 @@ def _helpers(node: ast.AST) -> Iterator[tuple[str, int, Function]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Function) and "code" in (names := _parameters(child)):
             at = names.index("code") - (names[0] in ("self", "cls"))
-            yield (node.name if isinstance(node, ast.ClassDef) and child.name == "__init__" else child.name), at, child
+            yield (
+                (node.name if isinstance(node, ast.ClassDef) and child.name == "__init__" else child.name),
+                at,
+                child,
+            )
 
 
 def _parameters(function: Function) -> list[str]:
@@ -134,8 +138,8 @@ def _parameters(function: Function) -> list[str]:
 def _hands_on(module: Module, function: Function, sinks: Sinks) -> bool:
     if function.name == "__init__":
         return True
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
-    handed = [e for call in calls for e in _handed(module, call, sinks)]
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
+    handed = (e for call in calls for e in _handed(module, call, sinks))
     return any(isinstance(e, ast.Name) and e.id == "code" for e in handed)
 
 
@@ -169,7 +173,9 @@ def _called(call: ast.Call) -> str:
 # What an expression can be
 
 
-def _values(module: Module, scope: Function | None, node: ast.expr, depth: int = 0) -> Iterator[str | ast.expr]:
+def _values(
+    module: Module, scope: Function | None, node: ast.expr, depth: int = 0
+) -> Iterator[str | ast.expr]:
     """The strings that an expression can be; the expression itself where that cannot be said."""
 
     def again(*nodes: ast.expr) -> Iterator[str | ast.expr]:
@@ -192,7 +198,9 @@ def _values(module: Module, scope: Function | None, node: ast.expr, depth: int =
         case ast.Name(id=name):
             assigned = _local(scope, name) or module.constants.get(name, [])
             yield from again(*assigned) if assigned else [node]
-        case ast.Call() if returned := [e for f in module.functions.get(_called(node), []) for e in _returned(f)]:
+        case ast.Call() if returned := [
+            e for f in module.functions.get(_called(node), []) for e in _returned(f)
+        ]:
             yield from again(*returned)
         case ast.Subscript(value=whole, slice=ast.Constant(value=int(index))):
             parts = list(_parts(module, scope, whole, index))
@@ -248,4 +256,6 @@ def _bound(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         yield target.id, value
     elif isinstance(target, ast.Tuple):
         for index, name in enumerate(target.elts):
-            yield from _bound(name, ast.copy_location(ast.Subscript(value, ast.Constant(index), ast.Load()), value))
+            yield from _bound(
+                name, ast.copy_location(ast.Subscript(value, ast.Constant(index), ast.Load()), value)
+            )

@@ -76,7 +76,12 @@ def observe(program: bytes, base: Any) -> dict[str, Any]:
 
     class Inert(base):
         def find_class(self, module: str, name: str) -> Any:
+            if not module:
+                raise ValueError("Empty module name")  # as the real import says
             key = f"{module}:{name}"
+            if not name:
+                log.note("find", key)
+                raise AttributeError(key)  # as the real look-up says, after the import
             if key not in classes:
                 log.note("find", key)
                 classes[key] = _recording_class(log, meta, key)

@@ -72,6 +72,10 @@ def test_what_leads_out_of_the_file_is_named() -> None:
     ]
 
 
+def test_attributes_that_pytables_would_unpickle_are_parts() -> None:
+    assert [(part.name, part.kind) for part in hdf5("outside.h5").parts] == [("/@pickled", "pickle")]
+
+
 def test_a_user_block_and_a_tail_are_parts() -> None:
     """libhdf5 looks for its signature at 512, 1024, 2048, … and moves all addresses along."""
     plain = (DATA / "dense.h5").read_bytes()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.formats import pickles as p
 from weighbridge.core.budget import Budget
-from weighbridge.formats.pickle import Call, Dict, Extension, FrozenSet, Global, List, PickleProgram, Set, run
+from weighbridge.formats.pickle import Blob, Call, Dict, Extension, FrozenSet, Global, List, PickleProgram, Set, run
 
 Event = tuple[object, ...]
 
@@ -33,6 +33,7 @@ class Oracle:
             [sys.executable, "-I", str(Path(__file__).with_name("pickle_oracle.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
 
@@ -72,6 +73,8 @@ def events(program: PickleProgram) -> list[Event]:
         name = spelled(change.target)
         if change.how == "BUILD":
             found.append((change.index, [("build", name)]))
+        elif change.how in ("APPEND", "APPENDS") and not change.value:
+            continue  # only pickle.py asks for a method here: the oracle's event is left out too
         elif change.how in ("APPEND", "APPENDS"):
             found.append((change.index, [("append", name, len(change.value))]))
         elif change.how == "SETITEMS":
@@ -96,11 +99,12 @@ def spelled(value: object) -> str:
 
 def check(oracle: Oracle, program: bytes) -> None:
     found = run(program, Budget())
-    predicted = events(found)
+    from_file = run(program, Budget(), drops=True) if {"frame-crossed", "frame-in-frame"} & {a.code for a in found.anomalies} else found
     answer = oracle.ask(program)
     sure = not (found.anomalies or found.buffers or found.extensions) and not _uncertain(found)
     for loader in ("c", "python"):
-        seen = [tuple(event) for event in answer[loader]["events"]]  # type: ignore[attr-defined]
+        predicted = events(from_file if loader == "c" else found)
+        seen = [tuple(event) for event in answer[loader]["events"] if event[-1] != 0 or event[0] != "append"]  # type: ignore[attr-defined]
         assert seen == predicted[: len(seen)], (loader, program, found.broken)
         if sure:
             assert seen == predicted, (loader, program, found.broken, answer[loader]["error"])
@@ -112,7 +116,8 @@ def check(oracle: Oracle, program: bytes) -> None:
 def _uncertain(program: PickleProgram) -> bool:
     """What depends on the object: nobody knows the value that a real function would give."""
     calls = any(isinstance(c.callable, (Call, Extension)) and c.how != "REDUCE" for c in program.calls)
-    return calls or any(g.module is None for g in program.globals)
+    containers = any(isinstance(c.target, (List, Blob)) for c in program.changes)
+    return calls or containers or any(g.module is None for g in program.globals)
 
 
 # ---- programs from a grammar

@@ -365,6 +365,9 @@ def test_escapes_in_literals_give_no_warning() -> None:
         + "{% set a = a ~ a %}{{ y[a] }}" * 1500,
         "{{ " + "['a', 'b', 'c'] | join ~ " * 400 + "'x' }}",
         "{{ y[" + " ~ ".join(["('a' if x else 'b')"] * 60) + "] }}",
+        "{{ '" + "http://" * 30_000 + "<' }}",
+        "{{ 'http://' }}" + "{{ 'a' }}" * 8000,
+        "{% if '" + "a" * 200_000 + "<' in m.content %}x{% endif %}",
         "{{ y[" * 80 + "a" + "] }}".replace(" }}", "") * 80 + " }}",
     ],
 )

@@ -40,7 +40,7 @@ def bundles(data: bytes) -> None:
 
     try:
         for bundle in read_bundles(data, "model.sig"):
-            parse_statement(bundle.payload)
+            parse_statement(bundle.envelope.payload)
     except (InputError, LimitError):
         pass
 

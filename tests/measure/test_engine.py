@@ -407,3 +407,18 @@ def test_source_of_a_failed_file_says_why() -> None:
 
     artifact = Artifact(name="m", files=BrokenFiles(), members=(Member("a", 1),))
     assert measure(artifact, Plan(), examine=examine).examined == ("heard",)
+
+
+@pytest.mark.parametrize("size", [700, 3 * MIB])
+def test_a_shard_that_is_the_whole_file_is_not_hashed_twice(size: int) -> None:
+    data = noise(size)
+    shards = (("sha256", size), ("blake3", size - 1), ("blake3", size + 1), ("blake2b", 1 << 30))
+    plan = Plan(hashes=frozenset({"sha256", "blake3"}), shards=shards)
+    artifact, _ = in_memory({"f": data, "empty": b""})
+    assert measure(artifact, plan).manifest.shards == (
+        ("f", 0, size, "sha256", hashlib.sha256(data).digest()),
+        ("f", 0, size - 1, "blake3", blake3(data[:-1]).digest()),
+        ("f", size - 1, size, "blake3", blake3(data[-1:]).digest()),
+        ("f", 0, size, "blake3", blake3(data).digest()),
+        ("f", 0, size, "blake2b", hashlib.blake2b(data).digest()),
+    )

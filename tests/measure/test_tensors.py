@@ -297,6 +297,39 @@ def test_tensors_that_overlap_without_end_are_refused_before_any_work() -> None:
     assert measurement.unlisted == (("file", "its tensors overlap far too often"),)
 
 
+def test_the_same_tensor_under_a_thousand_names_is_hashed_once() -> None:
+    """Without that, a small file could keep us busy for days."""
+    size = 8 * 1024**2
+    refs = [
+        TensorRef(
+            name=f"{kind}{i}",
+            dtype="U8",
+            shape=(2, size // 2),
+            spans=((0, size),),
+            strides=strides,
+            itemsize=1,
+        )
+        for i in range(1000)
+        for kind, strides in (("turned", (1, 2)), ("straight", None))
+    ]
+    found = measured_with(bytes(range(256)) * (size // 256), refs)
+    assert len(found) == 2000
+    assert len({tensor.digest for tensor in found}) == 2
+
+
+def test_external_tensors_that_overlap_without_end_are_refused() -> None:
+    size = 2 * 1024**2
+    refs = [
+        TensorRef(name=str(i), dtype="U8", shape=(size - i,), spans=((i, size - i),), external="raw")
+        for i in range(1000)
+    ]
+    artifact, _ = in_memory({"m.onnx": b"", "raw": bytes(size)})
+    examine = lambda member, _: Answer(refs if member.path == "m.onnx" else [])  # noqa: E731
+    assert measure(artifact, TENSORS, examine=examine).unlisted == (
+        ("m.onnx", "its tensors overlap far too often"),
+    )
+
+
 def test_an_expanded_tensor_of_absurd_size_is_refused() -> None:
     ref = TensorRef(name="w", dtype="F32", shape=(2**40, 2**20), spans=((0, 4),), itemsize=4, strides=(0, 0))
     artifact, _ = in_memory({"file": bytes(64)})

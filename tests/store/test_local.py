@@ -410,3 +410,37 @@ def test_listing_is_linear(tmp_path: Path) -> None:
     started = time.process_time()
     assert len(open_artifact(tmp_path).members) == 2000
     assert time.process_time() - started < 1
+
+
+def test_a_folder_exchanged_while_it_is_listed_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between meeting a folder and listing it, somebody puts a link in its place."""
+    write(tmp_path, model__sub__f="mine", model__z="1", secret__f="secret")
+    real = local._Walk._list
+    done = []
+
+    def exchange(walk: local._Walk, folder: local._Folder) -> list[local._Folder]:
+        if folder.prefix == "sub/" and not done:
+            (tmp_path / "model/sub").rename(tmp_path / "gone")
+            if how == "link":
+                (tmp_path / "model/sub").symlink_to("../secret")
+            else:
+                (tmp_path / "secret").rename(tmp_path / "model/sub")
+            done.append(folder)
+        return real(walk, folder)
+
+    monkeypatch.setattr(local._Walk, "_list", exchange)
+    for how, code in (("link", "unreadable"), ("folder", "file-changed")):
+        artifact = open_artifact(tmp_path / "model")
+        assert listed(artifact) == {"z": "1"}
+        assert obstacles(artifact) == [("sub", code)]
+        if how == "link":
+            (tmp_path / "model/sub").unlink()
+            (tmp_path / "gone").rename(tmp_path / "model/sub")
+            done.clear()
+
+
+def test_a_root_with_a_slash_and_one_that_is_the_system() -> None:
+    assert local._allowed_root("/") == "/"
+    assert local._within("/etc/x", "/")

@@ -80,8 +80,13 @@ _BUILDERS = frozenset(
 )
 """Filters and methods that can put a name together."""
 _QUIET_CALLS = {"raise_exception"}
-_URL_END = re.compile(r"https?://[^\s<>\"']*\Z", re.IGNORECASE)
-_WORDS = re.compile(r"[\w\s'’.,!?$&@#%:;=+-]*[^\W_][\w\s'’.,!?$&@#%:;=+-]*", re.ASCII)
+_URL_BREAK = re.compile(r"[\s<>\"']")
+_URL_START = re.compile(r"https?://", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w\s'’.,!?$&@#%:;=+-]+")
+"""Text without the brackets and bars of which markers are made."""
+_LETTER = re.compile(r"[^\W_]")
+MAX_URL = 200
+"""Characters of an open address that are kept."""
 _CONTENT = {"content", "text"}
 
 
@@ -515,8 +520,7 @@ class Walk:
             self._texts.append(Text(self._tail, line, context.guard, True))
         if values is not None and len(values) == 1:
             (value,) = values
-            found = _URL_END.search(self._tail + str(value))
-            self._tail = found[0] if found else ""
+            self._tail = _open_url(self._tail + str(value))
         else:
             self._tail = ""
         if type(piece).__name__ == "TemplateData":
@@ -554,7 +558,7 @@ class Walk:
         if wanted is None or not self._content(holder):
             return ""
         values = [value for value in self._fold.values(wanted) or () if isinstance(value, str)]
-        plain = [value for value in values if _WORDS.fullmatch(value)]
+        plain = [value for value in values if _LETTER.search(value) and _PLAIN.fullmatch(value)]
         return f'"{visible(plain[0], 60)}" in a message' if plain else ""
 
     def _content(self, node: Any) -> bool:
@@ -578,6 +582,13 @@ def all_nodes(tree: Any) -> Iterator[Any]:
         node = waiting.pop()
         yield node
         waiting.extend(reversed(list(node.iter_child_nodes())))
+
+
+def _open_url(text: str) -> str:
+    """The address that `text` ends in the middle of; "" when there is none."""
+    rest = _URL_BREAK.split(text)[-1]
+    start = _URL_START.search(rest)
+    return rest[start.start() :][:MAX_URL] if start else ""
 
 
 def _pieces(node: Any) -> list[Any]:

@@ -30,7 +30,7 @@ BOMB_RATIO = 500
 """Together: a member that grows this much and this far. Deflate cannot do more than 1032."""
 END_SEARCH = 66_000
 """How far from the end readers look for the end record: 65,535 bytes of comment and the records themselves."""
-OVERRUN = 256 * 1024
+OVERRUN = 4096
 """How far behind the directory's declared end further records are looked for."""
 MAX_ENDS = 8
 STREAM_SEARCH = 64 * 1024**2

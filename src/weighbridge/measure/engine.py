@@ -60,7 +60,7 @@ def measure(
     ledger = Ledger(artifact, plan, expected or {}, progress)
     looker = _looker(ledger, examine)
     referring, big, small = _order(artifact, plan)
-    with _BigFiles(ledger, looker, jobs or _cores()) as big_files, suppress(StoppedError):
+    with _BigFiles(ledger, looker, max(1, jobs or _cores())) as big_files, suppress(StoppedError):
         _small_files(ledger, looker, [index for index in referring if _is_small(artifact, index)])
         big_files.start([index for index in referring if not _is_small(artifact, index)])
         big_files.start(big)
@@ -119,10 +119,10 @@ def _small_files(ledger: Ledger, looker: "Looker | None", indexes: Sequence[int]
             continue
         if looker is not None:
             _look_small(looker, File(index, member), data)
-        digests = [
+        digests = (
             sha256(data).digest() if sha256 is not None else None,
             blake3(data).digest() if blake3 is not None else None,
-        ]
+        )
         if rows:
             ledger.rows[index] = _small_rows(
                 plan, member, data, dict(zip(("sha256", "blake3"), digests, strict=True))
@@ -276,13 +276,11 @@ class _BigFiles:
         path, size = file.member.path, file.member.size
         digests = {whole.algorithm: whole.digest() for whole in file.wholes}
         rows: list[ShardRow] = []
+        streamed = iter(file.shards)
         for shard in self._ledger.plan.shards:
-            if _is_whole(self._ledger.plan, shard, size):
-                rows.append((path, 0, size, shard[0], digests[shard[0]]))
-        for shards in file.shards:
-            rows += [
-                (path, start, end, shards.algorithm, digest) for start, end, digest in shards.ended(size)
-            ]
+            whole = _is_whole(self._ledger.plan, shard, size)
+            ended = [(0, size, digests[shard[0]])] if whole else next(streamed).ended(size)
+            rows += [(path, start, end, shard[0], digest) for start, end, digest in ended]
         if "blake2b" in digests:
             rows.append((path, 0, size, "blake2b", digests["blake2b"]))
         self._ledger.rows[file.index] = rows

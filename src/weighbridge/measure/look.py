@@ -4,7 +4,7 @@ Tensors that lie in the file in order are left to the pass that hashes the file;
 big-endian, already passed) are hashed here, through the same source that the examiner saw.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import is_dataclass, replace
 from typing import Any
 
@@ -30,7 +30,9 @@ from weighbridge.measure.tensors import (
 )
 
 SLACK = 64 * 1024**2
-"""Bytes that a file's tensors may cost beyond four times its size: views overlap, hostile ones without end."""
+"""Bytes that the tensors of a file (or of an unpacked member) may cost beyond four times its size."""
+
+OVERLAPPING = "its tensors overlap far too often"
 
 
 MAX_UNLISTED = 100
@@ -58,7 +60,7 @@ class Looker:
             return
         if found is None and len(self._ledger.unlisted) < MAX_UNLISTED:
             found = list_tensors(source, file.member.path, self._budget)
-        if found:
+        if found is not None and found is not NOTHING:
             self._take_all(file, source, found)
         self._take_over(file, source.size)
 
@@ -69,11 +71,12 @@ class Looker:
 
     def settle(self, file: File) -> None:
         """The file's bytes have all streamed by: its tensors are known."""
+        if not self._tensors:
+            return
         if file.stream is not None:
             digests = dict(zip(_places(file), file.stream.digests, strict=True))
             file.tensors += [_entry(owner, ref, digests[ref.spans]) for owner, ref in file.pending]
-        if file.tensors:
-            self._ledger.tensors[file.index] = file.tensors
+        self._ledger.tensors[file.index] = sorted(file.tensors, key=lambda tensor: (tensor.path, tensor.name))
 
     def finish(self) -> None:
         """All files are done: tensors that still wait for their data file wait in vain."""
@@ -84,21 +87,22 @@ class Looker:
                 )
 
     def _take_all(self, file: File, source: Source, found: Listing) -> None:
-        if found is NOTHING:
-            return
         path = file.member.path
         if found.unlisted and path not in self._externals:
             self._unlisted(path, found.unlisted)
-        if sum(cost(ref) for ref in _distinct(found.tensors)) > 4 * source.size + SLACK:
-            self._unlisted(path, "its tensors overlap far too often")
+        if self._ledger.unlisted:
+            return  # the artifact's tensors are unknown, whatever these hash to
+        if _overlapping(found.tensors, source.size):
+            self._unlisted(path, OVERLAPPING)
             return
+        hashed: dict[Any, bytes] = {}
         for ref in sorted(found.tensors, key=_first_byte):
             try:
-                self._take(file, source, ref)
+                self._take(file, source, ref, hashed)
             except (InputError, LimitError) as error:
                 self._unlisted(path, f'tensor "{visible(ref.name, 100)}": {error.message}')
 
-    def _take(self, file: File, source: Source, ref: TensorRef) -> None:
+    def _take(self, file: File, source: Source, ref: TensorRef, hashed: dict[Any, bytes]) -> None:
         """Hash it here, or leave it to a pass over the bytes.
 
         Reading here may move the tap's cursor. Tensors come in the order in which they can be left to the pass (see
@@ -116,21 +120,31 @@ class Looker:
         if _streams(ref, source.cursor if isinstance(source, Tap) else 0):
             file.pending.append((path, ref))
             return
+        place = _place(ref)
+        if place not in hashed:
+            hashed[place] = self._hashed(ref, ref.source or source)
+        file.tensors.append(_entry(path, ref, hashed[place]))
+
+    def _hashed(self, ref: TensorRef, source: Source) -> bytes:
         digest = hasher("blake3")
-        for piece in content(ref, ref.source or source):
+        for piece in content(ref, source):
             digest.update(piece)
             self._ledger.tick()
-        file.tensors.append(_entry(path, ref, digest.digest()))
+        return bytes(digest.digest())
 
     def _take_over(self, file: File, size: int) -> None:
         """Add the tensors of other files that lie in this one. Equal spans (tied weights) are hashed once."""
-        for owner, ref in self._externals.pop(file.member.path, ()):
+        others = self._externals.pop(file.member.path, [])
+        if _overlapping([ref for _, ref in others], size):
+            self._unlisted(others[0][0], OVERLAPPING)
+            return
+        for owner, ref in others:
             why = refused(ref, size)
             if why:
                 self._unlisted(owner, f'tensor "{visible(ref.name, 100)}": {why}')
             else:
                 file.pending.append((owner, ref))
-        if file.pending:
+        if file.pending and not self._ledger.unlisted:
             file.stream = Tensors(_places(file))
 
     def _unlisted(self, path: str, why: str) -> None:
@@ -188,11 +202,17 @@ def _first_byte(ref: TensorRef) -> int:
     return min((offset for offset, length in ref.spans if length), default=0) if _streams(ref) else -1
 
 
-def _distinct(refs: Iterable[TensorRef]) -> Iterator[TensorRef]:
-    """Each place once: tied weights are stored and hashed once, however many names they have."""
-    seen: set[Any] = set()
-    for ref in refs:
-        place = (id(ref.source), ref.external, ref.spans, ref.strides, ref.shape if ref.strides else None)
-        if place not in seen:
-            seen.add(place)
-            yield ref
+def _place(ref: TensorRef) -> Any:
+    """Everything that its content depends on: tied weights are stored and hashed once, whatever their names."""
+    if ref.strides is None and not ref.swap:
+        return id(ref.source), ref.external, ref.spans
+    return id(ref.source), ref.spans, ref.strides, ref.shape, ref.itemsize, ref.swap, ref.dtype[:1]
+
+
+def _overlapping(refs: Iterable[TensorRef], size: int) -> bool:
+    """Whether hashing them would cost more than any honest model: views overlap, hostile ones without end."""
+    costs: dict[int, list[int]] = {}
+    for ref in {_place(ref): ref for ref in refs}.values():
+        _, so_far = costs.setdefault(id(ref.source), [ref.source.size if ref.source else size, 0])
+        costs[id(ref.source)][1] = so_far + cost(ref)
+    return any(spent > 4 * there + SLACK for there, spent in costs.values())

@@ -81,16 +81,21 @@ def by_ranges(
     todo = iter(range(len(ranges)))
     lock = threading.Lock()
 
+    failed = threading.Event()
+
     def work() -> None:
-        while True:
+        while not failed.is_set():
             with lock:
                 which = next(todo, None)
             if which is None:
                 return
             shards, start = ranges[which]
-            digests[which] = _range(
-                tap, shards.algorithm, start, min(start + shards.shard_size, tap.size), advance
-            )
+            end = min(start + shards.shard_size, tap.size)
+            try:
+                digests[which] = _range(tap, shards.algorithm, start, end, advance)
+            except BaseException:
+                failed.set()
+                raise
 
     errors = [task.exception() for task in [pool.submit(work) for _ in range(jobs)]]
     for error in errors:

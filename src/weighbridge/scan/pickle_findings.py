@@ -21,13 +21,13 @@ class Group:
 
     first: Judged
     count: int
-    plain: bool = False
-    """True when only plain `pickle.load` of a joblib file comes here."""
+    view: str = ""
+    """The loader that does this, where it is not the ordinary one."""
 
     @property
     def message(self) -> str:
         """One line: what happens to whoever loads the file."""
-        how = "loading this file with plain pickle.load" if self.plain else "loading this file"
+        how = f"loading this file with {self.view}" if self.view else "loading this file"
         more = f" (and {self.count - 1} times more)" if self.count > 1 else ""
         return visible(f"{how} {self.first.does}{more}", 400)
 
@@ -41,9 +41,8 @@ def groups(reading: Reading, wanted: Callable[[Judged], bool]) -> Iterator[Group
     if not isinstance(reading, PickleReading):
         return
     for program in reading.all_programs():
-        plain = program in reading.others
-        items = [i for i in judge(program).items if wanted(i) and not (plain and _noise(i))]
-        yield from _grouped(items, plain=plain)
+        items = [i for i in judge(program).items if wanted(i) and not (program.view and _noise(i))]
+        yield from _grouped(items, program.view)
 
 
 def _noise(item: Judged) -> bool:
@@ -57,11 +56,11 @@ def _noise(item: Judged) -> bool:
     return not known
 
 
-def _grouped(items: list[Judged], *, plain: bool) -> list[Group]:
+def _grouped(items: list[Judged], view: str) -> list[Group]:
     found: dict[tuple[str, str], list[Judged]] = {}
     for item in items:
         found.setdefault((item.name, item.does), []).append(item)
-    made = [Group(first=same[0], count=len(same), plain=plain) for same in found.values()]
+    made = [Group(first=same[0], count=len(same), view=view) for same in found.values()]
     if len(made) <= MOST:
         return made
     rest = sum(group.count for group in made[MOST - 1 :])

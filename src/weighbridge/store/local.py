@@ -23,6 +23,8 @@ from weighbridge.core.text import visible
 
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 MAX_LINKED = 100_000
 """Entries met behind links to folders: a handful of links can fan out into any number of paths."""
 
@@ -206,6 +208,8 @@ class _Folder(NamedTuple):
     link: str | None = None
     holders: tuple[str, ...] = ()
     """Real folders whose links led here, outermost first: a link back to above one of them goes round."""
+    inode: tuple[int, int] | None = None
+    """(device, inode) as met: what is listed must be that folder still, not a link that took its place."""
 
 
 class _Walk:
@@ -222,7 +226,7 @@ class _Walk:
 
     def run(self) -> None:
         try:
-            os.scandir(self._root).close()
+            os.close(os.open(self._root, FOLDER_FLAGS))
         except OSError as error:
             raise _unreadable(self._root, error) from None
         todo = [_Folder(self._root, "")]
@@ -237,9 +241,16 @@ class _Walk:
             )
             return below
         try:
-            with os.scandir(folder.real) as entries:
-                for entry in entries:
-                    self._meet(entry, folder, below)
+            handle = os.open(folder.real, FOLDER_FLAGS)
+            try:
+                if folder.inode not in (None, _inode(os.fstat(handle))):
+                    self._obstacle(folder.prefix[:-1], "file-changed", "was exchanged while it was listed")
+                    return below
+                with os.scandir(handle) as entries:
+                    for entry in entries:
+                        self._meet(entry, folder, below)
+            finally:
+                os.close(handle)
         except OSError as error:
             self._obstacle(folder.prefix[:-1] or ".", "unreadable", f"cannot be listed: {_reason(error)}")
         return below
@@ -254,16 +265,17 @@ class _Walk:
                 self.listed[path] = stamp(found)
                 self.members.append(Member(path, found.st_size, folder.link))
             elif entry.is_dir(follow_symlinks=False):
-                below.append(_Folder(entry.path, path + "/", folder.link, folder.holders))
+                inode = _inode(entry.stat(follow_symlinks=False))
+                below.append(_Folder(_inside(folder, entry), path + "/", folder.link, folder.holders, inode))
             elif entry.is_symlink():
-                self._follow(path, entry.path, folder, below)
+                self._follow(path, _inside(folder, entry), folder, below)
             else:
                 self._obstacle(path, "not-a-file", f"is {_kind(entry.stat(follow_symlinks=False).st_mode)}")
         except OSError as error:
             self._obstacle(path, "unreadable", _reason(error))
         if folder.link is not None:
             self._linked += 1
-            self.real.setdefault(path, entry.path)
+            self.real.setdefault(path, _inside(folder, entry))
 
     def _follow(self, path: str, here: str, folder: _Folder, below: list[_Folder]) -> None:
         text = os.readlink(here)
@@ -290,10 +302,18 @@ class _Walk:
             if len(holders) > MAX_LINK_DEPTH or any(_within(holder, real) for holder in holders):
                 self._obstacle(path, "link-cycle", f"{shown}, which leads round in a circle")
             else:
-                below.append(_Folder(real, path + "/", folder.link or text, holders))
+                below.append(_Folder(real, path + "/", folder.link or text, holders, _inode(found)))
 
     def _obstacle(self, path: str, code: str, message: str) -> None:
         self.obstacles.append(Obstacle(path, code, message))
+
+
+def _inside(folder: _Folder, entry: "os.DirEntry[str]") -> str:
+    return f"{folder.real.rstrip('/')}/{entry.name}"
+
+
+def _inode(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _allowed_root(root: str) -> str:

@@ -89,6 +89,7 @@ def hdf5_files() -> None:
     with h5py.File(HERE / "outside.h5", "w") as file:
         file["folder/link"] = h5py.ExternalLink("other.h5", "/x")
         file["soft"] = h5py.SoftLink("/folder")
+        file.attrs["pickled"] = np.bytes_(b"\x80\x04}.")
         file.create_dataset("raw", (10,), dtype="f4", external=[("/etc/hostname", 0, 40)])
 
 

@@ -81,7 +81,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     if first.broken is None and type(first.value) is int and first.value == TORCH_MAGIC:
         return _torch_legacy(source, budget, name)
     programs, gaps = _rest(source, budget, first, registry)
-    others = _plain_view(source, budget, first)
+    others = _other_views(source, budget, first)
     return _reading(source, programs, others, gaps)
 
 
@@ -123,16 +123,21 @@ def _rest(
     return programs, list(program_gaps(programs[-1]))
 
 
-def _plain_view(source: Source, budget: Budget, first: PickleProgram) -> tuple[PickleProgram, ...]:
-    """What plain `pickle.load` makes of a joblib file, where it gets beyond the first array."""
+def _other_views(source: Source, budget: Budget, first: PickleProgram) -> tuple[PickleProgram, ...]:
+    """What other plausible loaders make of the same bytes, where that differs."""
     from weighbridge.formats.joblib import is_wrapper
 
-    if not any(is_wrapper(call) for call in first.calls):
-        return ()
-    plain = run(source, budget)
-    if len(plain.calls) > _before(first) or plain.broken is None:
-        return (plain,)
-    return ()
+    views = []
+    if any(is_wrapper(call) for call in first.calls):
+        plain = run(source, budget, view="plain pickle.load")
+        if len(plain.calls) > _before(first) or plain.broken is None:
+            views.append(plain)
+    codes = {anomaly.code for anomaly in first.anomalies}
+    if codes & {"frame-crossed", "frame-in-frame"}:
+        views.append(run(source, budget, view="pickle.load from an unbuffered file", drops=True))
+    if "frame-past-stop" in codes and first.frame_end < source.size:
+        views.append(run(source, budget, offset=first.frame_end, view="a second pickle.load"))
+    return tuple(views)
 
 
 def _before(program: PickleProgram) -> int:

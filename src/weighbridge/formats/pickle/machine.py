@@ -56,12 +56,21 @@ class Machine:
     """The state of one run: the stream, the stack with its marks, the memo, and what was seen."""
 
     def __init__(
-        self, source: Source, budget: Budget, offset: int, hook: Hook | None, registry: dict[int, Value]
+        self,
+        source: Source,
+        budget: Budget,
+        *,
+        offset: int = 0,
+        hook: Hook | None = None,
+        registry: dict[int, Value] | None = None,
+        view: str = "",
+        drops: bool = False,
     ) -> None:
-        self.stream = Stream(source, budget, offset)
+        self.stream = Stream(source, budget, offset, drops=drops)
+        self.view = view
         self.budget = budget
         self.hook = hook
-        self.registry = registry
+        self.registry = {} if registry is None else registry
         self.stack: list[Value] = []
         self.marks: list[list[Value]] = []
         self.memo: dict[int, Value] = {}
@@ -98,6 +107,7 @@ class Machine:
         return PickleProgram(
             start=start,
             end=self.at if broken else self.stream.here,
+            frame_end=self.stream.frame_end or 0,
             protocol=self.highest,
             opcodes=self.stream.index + 1,
             value=value,
@@ -112,16 +122,14 @@ class Machine:
             broken=broken,
             anomalies=tuple(self.anomalies.values()),
             memo=len(self.memo),
+            view=self.view,
         )
 
     def _execute(self, handlers: Sequence["Handler"]) -> None:
         stream = self.stream
         while True:
             if stream.pos >= stream.edge and stream.advance():
-                self.note(
-                    "frame-crossed",
-                    "an opcode lies across the end of a frame: pickle.py refuses, the C loader goes on",
-                )
+                self.crossed()
             pos = stream.pos
             self.at = stream.base + pos
             self.code = code = stream.data[pos]
@@ -145,6 +153,13 @@ class Machine:
         """Keep the first anomaly of each kind."""
         if code not in self.anomalies:
             self.anomalies[code] = Anomaly(code=code, message=message, offset=self.at)
+
+    def crossed(self) -> None:
+        """An argument lay across the end of a frame."""
+        self.note(
+            "frame-crossed",
+            "an opcode lies across the end of a frame: pickle.py refuses, the C loader goes on",
+        )
 
     def pop_mark(self) -> list[Value]:
         """What was pushed since the last MARK."""
@@ -200,7 +215,10 @@ class Machine:
                 raise BreakError("keyword arguments are no dict")
             self.note("keywords-computed", "keyword arguments are not a plain dict")
         if how.startswith("NEWOBJ") and type(target) is not Global:
-            self.note("class-computed", "an object is made of what may be no class: the C loader refuses, pickle.py tries")
+            self.note(
+                "class-computed",
+                "an object is made of what may be no class: the C loader refuses, pickle.py tries",
+            )
         call = Call(how, target, args, kwargs, self.at, self.stream.index)
         self.calls.append(call)
         if type(target) is not Global:
@@ -273,7 +291,9 @@ class Machine:
         if kind is List:
             target += items
         elif not items:
-            self._empty(target)
+            self._nothing(target)
+            if kind not in INERT:
+                self.change(how, target, List())
         elif kind in INERT and not (kind is Blob and target.mutable):
             raise BreakError(f"items are appended to a {kind_of(target)}")
         else:
@@ -281,18 +301,27 @@ class Machine:
 
     def set_items(self, target: Value, items: list[Value]) -> None:
         """SETITEM and SETITEMS on anything."""
-        if len(items) % 2:
-            raise BreakError("an odd number of items for a dict")
         kind = type(target)
+        if len(items) % 2:
+            self._odd_items(target, items)
         if kind is Dict:
             self.hash_all(items[::2])
             target += items
         elif not items:
-            self._empty(target)
+            return
         elif kind in INERT and kind is not List and not (kind is Blob and target.mutable):
             raise BreakError(f"items are set on a {kind_of(target)}")
         else:
             self.change("SETITEMS", target, List(items))
+
+    def _odd_items(self, target: Value, items: list[Value]) -> None:
+        """pickle.py sets the whole pairs before it stumbles over the last key."""
+        if type(target) not in INERT and len(items) > 1:
+            self.note(
+                "odd-items", "an odd number of items: pickle.py sets all but the last before it refuses"
+            )
+            self.change("SETITEMS", target, List(items[:-1]))
+        raise BreakError("an odd number of items for a dict")
 
     def add_items(self, target: Value, items: list[Value]) -> None:
         """ADDITEMS on anything."""
@@ -301,16 +330,17 @@ class Machine:
             self.hash_all(items)
             target += items
         elif not items:
-            self._empty(target)
+            self._nothing(target)
         elif kind in INERT:
             raise BreakError(f"items are added to a {kind_of(target)}")
         else:
             self.change("ADDITEMS", target, List(items))
 
-    def _empty(self, target: Value) -> None:
+    def _nothing(self, target: Value) -> None:
+        what = kind_of(target)
         self.note(
             "nothing-added",
-            f"nothing is added to a {kind_of(target)}: pickle.py looks a method up, the C loader does not",
+            f"nothing is added to a {what}: pickle.py asks it for a method, the C loader does not",
         )
 
     # -- hashing

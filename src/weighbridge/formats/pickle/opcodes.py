@@ -12,6 +12,7 @@ from weighbridge.core.source import MemorySource, Source
 from weighbridge.formats.pickle.fold import NOTHING
 from weighbridge.formats.pickle.machine import INERT, BreakError, Handler, Hook, Machine, StopError, kind_of
 from weighbridge.formats.pickle.program import PickleProgram
+from weighbridge.formats.pickle.stream import TruncatedError
 from weighbridge.formats.pickle.values import (
     Blob,
     Buffer,
@@ -43,24 +44,36 @@ def _proto(m: Machine) -> None:
 
 
 def _frame(m: Machine) -> None:
-    (length,) = _unpack("<Q", m.stream.take(8))
     stream = m.stream
-    end = stream.here + length
+    before = stream.frame_end
+    length = int.from_bytes(stream.take(8), "little")
+    if before is not None and m.at < before < stream.here:
+        m.crossed()
     if length > _MAX_SIZE:
         raise BreakError("a frame is longer than any file")
-    if end > stream.size:
-        m.note("frame-too-long", "a frame ends behind the file: the C loader refuses, pickle.py goes on")
     if stream.jump is not None:
         raise BreakError("a frame begins inside another")
-    if stream.frame_end is not None and stream.frame_end > stream.here:
+    inside = stream.frame_end is not None and stream.frame_end > stream.here
+    if inside:
         m.note("frame-in-frame", "a frame begins inside another: pickle.py refuses, the C loader goes on")
-    stream.frame_end = end
+        if stream.drops:
+            stream.drop(length)
+    end = stream.here + length
+    if end > stream.size:
+        m.note("frame-too-long", "a frame ends behind the file: the C loader refuses, pickle.py goes on")
+    stream.frame_end = max(end, stream.frame_end or 0) if stream.drops else end
     stream.set_edge()
 
 
 def _stop(m: Machine) -> None:
     if not m.stack:
         raise BreakError("there is nothing to return")
+    end = m.stream.frame_end
+    if end is not None and end > m.stream.here:
+        m.note(
+            "frame-past-stop",
+            "a frame goes on behind STOP: loaders begin the next pickle at different places",
+        )
     raise StopError
 
 
@@ -434,15 +447,23 @@ def _memoize(m: Machine) -> None:
 
 
 def _global(m: Machine) -> None:
-    module, name = _name_line(m), _name_line(m)
-    m.stack.append(m.find(module.decode("utf-8"), name.decode("utf-8")))
+    m.stack.append(m.find(*_names(m, "utf-8")))
 
 
-def _name_line(m: Machine) -> bytes:
-    text = m.stream.line()
-    if not text:
+def _names(m: Machine, encoding: str) -> tuple[str, str]:
+    """Module and name, a line each. Without a name pickle.py imports the module before it refuses."""
+    module = m.stream.line().decode(encoding)
+    if not module:
         raise BreakError("a name is missing")
-    return text
+    try:
+        name = m.stream.line().decode(encoding)
+    except TruncatedError:
+        name = ""
+    if not name:
+        m.note("name-missing", "a name is missing: pickle.py imports the module before it refuses")
+        m.find(module, "")
+        raise BreakError("a name is missing")
+    return module, name
 
 
 def _stack_global(m: Machine) -> None:
@@ -459,8 +480,7 @@ def _stack_global(m: Machine) -> None:
 def _inst(m: Machine) -> None:
     if not m.marks:
         m.note("inst-without-mark", "INST without a mark: pickle.py imports the name before it refuses")
-    module, name = _name_line(m), _name_line(m)
-    target = m.find(module.decode("ascii"), name.decode("ascii"))
+    target = m.find(*_names(m, "ascii"))
     args = m.pop_mark()
     m.stack.append(m.call("INST", target, tuple(args)))
 
@@ -601,10 +621,35 @@ OPCODES: tuple[tuple[bytes, str, Handler], ...] = (
 )
 """All 68, in the order of `pickle.py`."""
 
+FIXED = {
+    "BININT": 4,
+    "BININT1": 1,
+    "BININT2": 2,
+    "BINFLOAT": 8,
+    "BINGET": 1,
+    "LONG_BINGET": 4,
+    "BINPUT": 1,
+    "LONG_BINPUT": 4,
+}
+"""Opcodes whose handlers read their argument straight from the window."""
+
+
+def _dropping(size: int, handler: Handler) -> Handler:
+    def run_it(m: Machine) -> None:
+        m.stream.drop(size)
+        handler(m)
+
+    return run_it
+
+
 NAMES = {code[0]: name for code, name, _ in OPCODES}
 _HANDLERS: list[Handler] = [_unknown] * 256
 for _code, _name, _handler in OPCODES:
     _HANDLERS[_code[0]] = _handler
+_DROPPING = list(_HANDLERS)
+for _code, _name, _handler in OPCODES:
+    if _name in FIXED:
+        _DROPPING[_code[0]] = _dropping(FIXED[_name], _handler)
 
 
 def run(
@@ -614,11 +659,15 @@ def run(
     offset: int = 0,
     hook: Hook | None = None,
     registry: dict[int, Value] | None = None,
+    view: str = "",
+    drops: bool = False,
 ) -> PickleProgram:
     """Execute the pickle that starts at `offset`. Raises only what the source raises, never for content or limits.
 
     `hook` sees every object after BUILD (joblib reads raw bytes there); `registry` carries extension codes from one
-    pickle of a process to the next.
+    pickle of a process to the next; `drops` reads as the C loader does from a file without look-ahead, which drops the
+    rest of a frame when an argument lies across its end.
     """
     data = MemorySource(source) if isinstance(source, bytes) else source
-    return Machine(data, budget, offset, hook, {} if registry is None else registry).run(_HANDLERS)
+    machine = Machine(data, budget, offset=offset, hook=hook, registry=registry, view=view, drops=drops)
+    return machine.run(_DROPPING if drops else _HANDLERS)

@@ -38,6 +38,8 @@ class PickleProgram:
     start: int
     end: int
     """Offset behind STOP, or of the opcode that breaks."""
+    frame_end: int = 0
+    """Where the last frame ends: behind `end` when the frame lies; loaders then go on at one or the other."""
     protocol: int
     """The highest protocol that a PROTO opcode names; 0 without one."""
     opcodes: int
@@ -58,6 +60,8 @@ class PickleProgram:
     """Pickles that stand between the opcodes of this one (joblib's object arrays)."""
     broken: Break | None = None
     anomalies: tuple[Anomaly, ...] = field(default=())
+    view: str = ""
+    """Which loader does this, where it is not the ordinary one: `plain pickle.load`, …"""
     memo: int = 0
     """Entries in the memo at the end."""
 

@@ -21,6 +21,7 @@ class Stream:
         "base",
         "budget",
         "data",
+        "drops",
         "edge",
         "frame_end",
         "index",
@@ -32,7 +33,8 @@ class Stream:
         "start",
     )
 
-    def __init__(self, source: Source, budget: Budget, offset: int) -> None:
+    def __init__(self, source: Source, budget: Budget, offset: int, *, drops: bool = False) -> None:
+        self.drops = drops
         self.source = source
         self.budget = budget
         self.size = source.size
@@ -89,6 +91,8 @@ class Stream:
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes; raises `TruncatedError` where the stream ends first."""
+        if self.drops:
+            self.drop(count)
         pos = self.pos
         end = pos + count
         if end <= len(self.data):
@@ -99,6 +103,13 @@ class Stream:
         piece = self.source.read(start, count)
         self.go(start + count)
         return piece
+
+    def drop(self, count: int) -> None:
+        """What is left of a frame is lost to a reader that must fetch more to have `count` bytes."""
+        if self.frame_end is not None and self.here < self.frame_end < self.here + count:
+            self.go(self.frame_end)
+            self.frame_end = None
+            self.set_edge()
 
     def need(self, count: int) -> int:
         """The absolute offset of the next `count` bytes, which must be there."""
@@ -119,6 +130,9 @@ class Stream:
 
     def line(self) -> bytes:
         """What both unpicklers take for a line: up to the newline, or to the end; without its last byte."""
+        if self.drops:
+            end = self.data.find(b"\n", self.pos)
+            self.drop(end - self.pos + 1 if end >= 0 else self.size)
         end = self.data.find(b"\n", self.pos)
         if end < 0:
             return self._long_line()

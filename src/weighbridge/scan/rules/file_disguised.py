@@ -82,7 +82,7 @@ class FileDisguised(Rule):
     ```
 
     ## Use instead
-    Names that say what is inside, or `weighbridge convert` to a format that cannot carry code.
+    Names that say what is inside, and formats that cannot carry code, such as safetensors.
 
     ## Known problems
     A zip archive that is appended to a valid picture or tensor file is reported here and as trailing bytes.

@@ -47,7 +47,10 @@ class KerasCustomObject(Rule):
         if not isinstance(reading, JsonReading):
             return
         known = keras.CARRIERS | keras.FOREIGN
-        for item in objects_in(reading):
+        items = tuple(objects_in(reading))
+        if not any(not item.path or keras.is_safe(item) or item.class_name in known for item in items):
+            return  # other programs use the words `class_name` and `config` too
+        for item in items:
             if keras.is_safe(item) or keras.is_harmful(item) or item.class_name in known:
                 continue
             full = f"{item.module}.{item.name}" if item.module else item.registered_name or item.name

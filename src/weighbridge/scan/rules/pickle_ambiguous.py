@@ -14,13 +14,16 @@ CODES = frozenset(
         "empty-state",
         "frame-crossed",
         "frame-in-frame",
+        "frame-past-stop",
         "frame-too-long",
         "inst-without-mark",
         "keywords-computed",
+        "name-missing",
         "nothing-added",
         "number-differs",
         "number-odd",
         "number-too-long",
+        "odd-items",
         "raw-inside-frame",
     }
 )

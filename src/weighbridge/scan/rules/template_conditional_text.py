@@ -13,6 +13,8 @@ from weighbridge.formats.templatewalk import Text
 from weighbridge.scan.rule import Rule
 
 MIN_WORDS = 3
+MIN_LETTERS = 8
+"""For scripts that write without spaces."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MARKUP = re.compile(r"<[^<>]*>|\[/?[A-Z_]+\]")
 _PHRASES = re.compile(
@@ -68,7 +70,13 @@ class TemplateConditionalText(Rule):
 def _messages(text: Text) -> Iterator[str]:
     words = _MARKUP.sub(" ", text.text)
     shown = visible(" ".join(words.split()), 100)
-    if text.guard and len(_WORD.findall(words)) >= MIN_WORDS:
+    if text.guard and _speaks(words):
         yield f'depends on {text.guard} and then writes "{shown}"'
     elif _PHRASES.search(words):
         yield f'orders the model about: "{shown}"'
+
+
+def _speaks(words: str) -> bool:
+    """Whether it is language and not a marker or a number."""
+    foreign = [char for char in words if char > "\u02ff" and char.isalpha()]
+    return len(_WORD.findall(words)) >= MIN_WORDS or len(foreign) >= MIN_LETTERS
