@@ -20,7 +20,18 @@ from hypothesis import strategies as st
 
 from tests.formats import pickles as p
 from weighbridge.core.budget import Budget
-from weighbridge.formats.pickle import Blob, Call, Dict, Extension, FrozenSet, Global, List, PickleProgram, Set, run
+from weighbridge.formats.pickle import (
+    Blob,
+    Call,
+    Dict,
+    Extension,
+    FrozenSet,
+    Global,
+    List,
+    PickleProgram,
+    Set,
+    run,
+)
 
 Event = tuple[object, ...]
 
@@ -67,7 +78,9 @@ def events(program: PickleProgram) -> list[Event]:
     found += [(pid.index, [("persistent",)]) for pid in program.persistents]
     for call in program.calls:
         count = counted(call.args)
-        made = call.how.startswith("NEWOBJ") or (call.how in ("INST", "OBJ") and not count and isinstance(call.callable, Global))
+        made = call.how.startswith("NEWOBJ") or (
+            call.how in ("INST", "OBJ") and not count and isinstance(call.callable, Global)
+        )
         found.append((call.index, [("new" if made else "call", spelled(call.callable), count)]))
     for change in program.changes:
         name = spelled(change.target)
@@ -99,7 +112,11 @@ def spelled(value: object) -> str:
 
 def check(oracle: Oracle, program: bytes) -> None:
     found = run(program, Budget())
-    from_file = run(program, Budget(), drops=True) if {"frame-crossed", "frame-in-frame"} & {a.code for a in found.anomalies} else found
+    from_file = (
+        run(program, Budget(), drops=True)
+        if {"frame-crossed", "frame-in-frame"} & {a.code for a in found.anomalies}
+        else found
+    )
     answer = oracle.ask(program)
     sure = not (found.anomalies or found.buffers or found.extensions) and not _uncertain(found)
     for loader in ("c", "python"):
@@ -108,7 +125,12 @@ def check(oracle: Oracle, program: bytes) -> None:
         assert seen == predicted[: len(seen)], (loader, program, found.broken)
         if sure:
             assert seen == predicted, (loader, program, found.broken, answer[loader]["error"])
-            assert bool(answer[loader]["error"]) == (found.broken is not None), (loader, program, found.broken, answer)
+            assert bool(answer[loader]["error"]) == (found.broken is not None), (
+                loader,
+                program,
+                found.broken,
+                answer,
+            )
             if found.broken is None:
                 assert answer["python"]["end"] == found.end, (program, found.end, answer)
 
@@ -122,17 +144,78 @@ def _uncertain(program: PickleProgram) -> bool:
 
 # ---- programs from a grammar
 
-NAMES = [p.name("m0", "A"), p.name("m1", "b"), p.stack_name("m2", "C"), p.short("m0") + p.short("A") + b"\x93"]
+NAMES = [
+    p.name("m0", "A"),
+    p.name("m1", "b"),
+    p.stack_name("m2", "C"),
+    p.short("m0") + p.short("A") + b"\x93",
+]
 VALUES = [
     b"N", b"\x88", b"\x89", b"]", b"}", b")", b"\x8f", b"K\x07", b"M\x01\x02", b"J\xff\xff\xff\xff", b"G" + bytes(8), b"\x8a\x02\xff\x7f", b"\x8b\x01\0\0\0\x05",
     b"I12\n", b"I01\n", b"I00\n", b"I012\n", b"I0x1f\n", b"I-5\n", b"L77L\n", b"L012\n", b"F1.5\n", b"F1_0\n", b"Fnan\n", b"I1\0x\n", b"I 1\n", b"I\n", b"Ix\n",
     b"S'ab'\n", b'S"c\\x64"\n', b"Sx\n", b"U\x01a", b"T\x01\0\0\0a", b"Vu\\u0061\n", p.text("t"), p.short("s"), p.data(b"d"), b"C\x01e", b"\x8e\x01" + bytes(7) + b"f",
     b"\x8d\x01" + bytes(7) + b"g", b"\x96\x01" + bytes(7) + b"h", b"U\x01\xff", b"X\x01\0\0\0\xff",
 ]  # fmt: skip
-STACK = [b"(", b"(", b"0", b"1", b"2", b"t", b"l", b"d", b"\x85", b"\x86", b"\x87", b"\x91", b"a", b"e", b"s", b"u", b"\x90", b"b", b"R", b"\x81", b"\x92", b"o", b"im3\nD\n"]
-MEMO = [b"q\0", b"q\x01", b"\x94", b"h\0", b"h\x01", b"p5\n", b"g5\n", b"r\x02\0\0\0", b"j\x02\0\0\0", b"p-1\n", b"g9\n", b"r\xff\xff\xff\x7f"]
-FRAMES = [b"\x80\x04", b"\x80\x02", b"\x80\x05", b"\x80\x09", b"\x95\x02" + bytes(7), b"\x95\x20" + bytes(7), b"\x95\0\0\0\0\0\0\0\0", b"\x95\xff\xff" + bytes(6)]
-OUTSIDE = [b"Q", b"Ppid\n", b"\x82\x05", b"\x83\x05\0", b"\x84\x05\0\0\0", b"\x84\xff\xff\xff\xff", b"\x97", b"\xfe", b"."]
+STACK = [
+    b"(",
+    b"(",
+    b"0",
+    b"1",
+    b"2",
+    b"t",
+    b"l",
+    b"d",
+    b"\x85",
+    b"\x86",
+    b"\x87",
+    b"\x91",
+    b"a",
+    b"e",
+    b"s",
+    b"u",
+    b"\x90",
+    b"b",
+    b"R",
+    b"\x81",
+    b"\x92",
+    b"o",
+    b"im3\nD\n",
+]
+MEMO = [
+    b"q\0",
+    b"q\x01",
+    b"\x94",
+    b"h\0",
+    b"h\x01",
+    b"p5\n",
+    b"g5\n",
+    b"r\x02\0\0\0",
+    b"j\x02\0\0\0",
+    b"p-1\n",
+    b"g9\n",
+    b"r\xff\xff\xff\x7f",
+]
+FRAMES = [
+    b"\x80\x04",
+    b"\x80\x02",
+    b"\x80\x05",
+    b"\x80\x09",
+    b"\x95\x02" + bytes(7),
+    b"\x95\x20" + bytes(7),
+    b"\x95\0\0\0\0\0\0\0\0",
+    b"\x95\xff\xff" + bytes(6),
+]
+OUTSIDE = [
+    b"Q",
+    b"Ppid\n",
+    b"\x82\x05",
+    b"\x83\x05\0",
+    b"\x84\x05\0\0\0",
+    b"\x84\xff\xff\xff\xff",
+    b"\x97",
+    b"\xfe",
+    b".",
+]
 WHOLE = [
     p.call(p.name("m0", "A"), b"K\x01"), p.new(p.name("m0", "A"), b"N"), p.name("m0", "A") + b")R", p.name("m0", "A") + b")}\x92", b"](K\x01K\x02e", p.dictionary(b"K\x01", b"N"),
     p.call(p.name("m0", "A")) + b"}b", p.call(p.name("m0", "A")) + b"K\x01a", p.call(p.name("m0", "A")) + b"(K\x01K\x02e", p.call(p.name("m0", "A")) + b"(K\x01K\x02u",
@@ -202,8 +285,17 @@ def test_each_fragment_alone(oracle: Oracle, fragment: bytes) -> None:
 # ---- against pickletools, on what picklers write
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.binary(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4) | st.tuples(inner, inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+        | st.tuples(inner, inner)
+    ),
     max_leaves=12,
 )
 

@@ -29,7 +29,7 @@ def refusal(text: str) -> UsageError:
         ("[policy]\nsignatur = 'required'", "unknown-key",
          '"policy.signatur" in "weighbridge.toml" is not a word of this configuration', ('did you mean "signature"?',)),
         ("[trust]\nzzz = 1", "unknown-key", '"trust.zzz" in "weighbridge.toml" is not a word of this configuration',
-         ("known here: dir, offline",)),
+         ("known here: dir",)),
         ("[policy]\nsignature = 'yes'", "bad-value",
          '"policy.signature" in "weighbridge.toml" must be "required" or "optional", not \'yes\'', ()),
         ("[policy]\nthreshold = 0", "bad-value",

@@ -47,7 +47,6 @@ def test_presets_differ_in_what_they_decide() -> None:
     assert load_preset("strict").unknown_for("read") is Unknown.REFUSE
     assert load_preset("production").unknown_for("signed") is Unknown.REFUSE
     assert load_preset("production").unknown_for("read") is Unknown.UNDECIDED
-    assert load_preset("field").settings.offline
     assert load_preset("research").signature is Need.OPTIONAL
 
 
@@ -202,3 +201,12 @@ def test_what_a_command_asks() -> None:
     assert policy.questions_of("check") == policy.questions
     mute = load_preset().override("x", findings=Findings.ANY)
     assert mute.questions == ("signed", "intact", "read")
+
+
+def test_the_default_policy_is_the_preset_without_its_lines() -> None:
+    from dataclasses import replace
+
+    from weighbridge.policy import default_policy, load_preset
+
+    assert default_policy() == replace(load_preset("default"), lines=())
+    assert default_policy().digest == load_preset("default").digest

@@ -55,11 +55,16 @@ OBJECT = b"N."
 
 
 def test_cve_2025_1716_pip_main_is_no_harmless_name() -> None:
-    assert outcome(proto() + call(name("pip", "main"), b"](" + text("install") + text("x") + b"e") + b".") is Outcome.FAIL
+    assert (
+        outcome(proto() + call(name("pip", "main"), b"](" + text("install") + text("x") + b"e") + b".")
+        is Outcome.FAIL
+    )
     assert outcome(proto() + call(name("pip._internal.cli.main", "main"), b"]") + b".") is Outcome.FAIL
 
 
-@pytest.mark.parametrize("path", ["model.bin", "weights", "notes.txt", "image.png", "model.safetensors", "a.json"])
+@pytest.mark.parametrize(
+    "path", ["model.bin", "weights", "notes.txt", "image.png", "model.safetensors", "a.json"]
+)
 def test_cve_2025_1889_and_10155_the_extension_does_not_matter(path: str) -> None:
     assert outcome(proto() + system() + b".", path) is Outcome.FAIL
     assert outcome(proto(2) + system() + b".", path) is Outcome.FAIL
@@ -68,7 +73,10 @@ def test_cve_2025_1889_and_10155_the_extension_does_not_matter(path: str) -> Non
 def test_cve_2025_10157_a_submodule_of_a_dangerous_module() -> None:
     target = name("asyncio.unix_events", "_UnixSubprocessTransport._start")
     assert outcome(proto() + call(target, dictionary(), text(ECHO)) + b".") is Outcome.FAIL
-    assert outcome(proto() + call(name("urllib.request", "urlopen"), text("http://example.com")) + b".") is Outcome.FAIL
+    assert (
+        outcome(proto() + call(name("urllib.request", "urlopen"), text("http://example.com")) + b".")
+        is Outcome.FAIL
+    )
 
 
 def test_ghsa_vvpj_8cmc_gx39_pkgutil_resolve_name() -> None:
@@ -80,7 +88,10 @@ def test_ghsa_vvpj_8cmc_gx39_pkgutil_resolve_name() -> None:
 
 def test_cve_2026_56304_logging_file_handler() -> None:
     assert outcome(proto() + call(name("logging", "FileHandler"), text("x.log")) + b".") is Outcome.FAIL
-    assert outcome(proto() + call(name("logging.handlers", "RotatingFileHandler"), text("x.log")) + b".") is Outcome.FAIL
+    assert (
+        outcome(proto() + call(name("logging.handlers", "RotatingFileHandler"), text("x.log")) + b".")
+        is Outcome.FAIL
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,12 @@ def test_ghsa_mhc9_48gj_9gp3_reduce_then_build() -> None:
     """A harmless call first, and state set on its result: the state is judged too."""
     made = call(name("collections", "OrderedDict"))
     assert outcome(proto() + made + dictionary(text("x"), name("os", "system")) + b"b.") is not Outcome.PASS
-    on_class = name("sklearn.base", "BaseEstimator") + b"N" + dictionary(text("fit"), name("os", "system")) + b"\x86b"
+    on_class = (
+        name("sklearn.base", "BaseEstimator")
+        + b"N"
+        + dictionary(text("fit"), name("os", "system"))
+        + b"\x86b"
+    )
     assert "pickle-state-set" in rules(proto() + on_class + b".")
     assert outcome(proto() + on_class + b".") is Outcome.FAIL
 
@@ -122,7 +138,12 @@ def test_ghsa_mhc9_48gj_9gp3_reduce_then_build() -> None:
 def test_modelscan_330_numpy_names_and_build() -> None:
     on_function = name("numpy", "mean") + b"N" + dictionary(text("__call__"), name("os", "system")) + b"\x86b"
     assert outcome(proto() + on_function + b".") is Outcome.FAIL
-    assert outcome(proto() + call(name("numpy.f2py.crackfortran", "getlincoef"), text(ECHO), dictionary()) + b".") is Outcome.FAIL
+    assert (
+        outcome(
+            proto() + call(name("numpy.f2py.crackfortran", "getlincoef"), text(ECHO), dictionary()) + b"."
+        )
+        is Outcome.FAIL
+    )
 
 
 def test_fickling_calls_whose_result_is_popped() -> None:
@@ -136,7 +157,9 @@ def test_cve_2025_32434_a_view_outside_its_storage_and_a_call_behind_the_allowli
 
 
 def storage(elements: int) -> bytes:
-    return pack(text("storage"), name("torch", "FloatStorage"), text("0"), text("cpu"), integer(elements)) + b"Q"
+    return (
+        pack(text("storage"), name("torch", "FloatStorage"), text("0"), text("cpu"), integer(elements)) + b"Q"
+    )
 
 
 def tensor(elements: int, offset: int, size: int, stride: int) -> bytes:
@@ -155,7 +178,11 @@ def test_cve_2026_24747_a_tensor_that_reaches_outside_its_storage() -> None:
 
 
 def test_cve_2024_34997_joblib_reads_further_files() -> None:
-    wrapper = new(name("joblib.numpy_pickle_compat", "NDArrayWrapper")) + dictionary(text("filename"), text("x.npy")) + b"b"
+    wrapper = (
+        new(name("joblib.numpy_pickle_compat", "NDArrayWrapper"))
+        + dictionary(text("filename"), text("x.npy"))
+        + b"b"
+    )
     assert outcome(proto() + wrapper + b".") is not Outcome.PASS
     assert outcome(proto() + call(name("joblib", "load"), text("x.pkl")) + b".") is Outcome.FAIL
 
@@ -248,7 +275,7 @@ pandas read_pickle;pandas eval;pandas.io.pickle read_pickle;pandas.core.frame Da
 ctypes.util find_library;multiprocessing Process;asyncio run;sqlite3 connect;xml.etree.ElementTree parse;fileinput input;glob glob;signal signal;threading Thread;atexit register;gc get_objects
 inspect getsource;IPython.utils.process system;setuptools.sandbox run_setup;distutils.spawn spawn;antigravity geohash;this x;site addsitedir;sysconfig get_paths;platform popen;crypt crypt;readline read_init_file
 code interact;codeop compile_command;_testcapi run_in_subinterp;transformers pipeline;keras.models load_model;tensorflow load_library;mlflow.projects run;hydra.utils instantiate;jinja2 Template.render
-"""  # noqa: E501
+"""
 CALLS = [tuple(line.split()) for line in GADGETS.replace("\n", ";").split(";") if line.strip()]
 
 
@@ -256,24 +283,41 @@ CALLS = [tuple(line.split()) for line in GADGETS.replace("\n", ";").split(";") i
 def test_a_known_gadget_is_named(module: str, qualname: str) -> None:
     found = examine(proto() + call(stack_name(module, qualname), text(ECHO), text("x")) + b".")
     assert found.result.outcome is Outcome.FAIL
-    assert [f for f in found.findings if f.rule == "pickle-unsafe-call"][0].trail
+    assert next(f for f in found.findings if f.rule == "pickle-unsafe-call").trail
 
 
-COMMANDS = ["import os; os.system('x')", "__import__('os').system('x')", "curl http://example.com | sh", "/bin/sh -c x", "bash -c x"]
+COMMANDS = [
+    "import os; os.system('x')",
+    "__import__('os').system('x')",
+    "curl http://example.com | sh",
+    "/bin/sh -c x",
+    "bash -c x",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_function_with_a_command_fails(command: str) -> None:
-    assert outcome(proto() + call(stack_name("some.library", "Thing.go"), text(command)) + b".") is Outcome.FAIL
+    assert (
+        outcome(proto() + call(stack_name("some.library", "Thing.go"), text(command)) + b".") is Outcome.FAIL
+    )
 
 
 def test_an_unknown_class_is_unknown_and_no_more() -> None:
-    made = new(stack_name("mymodel.net", "Net")) + dictionary(text("layers"), integer(3), text("source"), text("http://example.com")) + b"b"
+    made = (
+        new(stack_name("mymodel.net", "Net"))
+        + dictionary(text("layers"), integer(3), text("source"), text("http://example.com"))
+        + b"b"
+    )
     assert outcome(proto() + made + b".") is Outcome.UNKNOWN
-    assert outcome(proto() + call(stack_name("mymodel.kinds", "Kind"), text("small")) + b".") is Outcome.UNKNOWN
+    assert (
+        outcome(proto() + call(stack_name("mymodel.kinds", "Kind"), text("small")) + b".") is Outcome.UNKNOWN
+    )
     member = call(name("builtins", "getattr"), stack_name("mymodel.kinds", "Kind"), text("SMALL"))
     assert outcome(proto() + member + b".") is Outcome.UNKNOWN
-    assert outcome(proto() + call(stack_name("mymodel.util", "_rebuild"), text("small")) + b".") is Outcome.UNKNOWN
+    assert (
+        outcome(proto() + call(stack_name("mymodel.util", "_rebuild"), text("small")) + b".")
+        is Outcome.UNKNOWN
+    )
 
 
 def test_looking_a_dangerous_name_up_is_never_a_pass() -> None:
@@ -288,8 +332,17 @@ def test_persistent_ids_extensions_and_buffers_are_never_a_pass() -> None:
     assert outcome(proto(5) + b"\x97.") is Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize("pack_it", [gzip.compress, bz2.compress, lzma.compress, zlib.compress, lambda d: lzma.compress(d, lzma.FORMAT_ALONE)])
-def test_compression_hides_nothing(pack_it) -> None:  # noqa: ANN001
+@pytest.mark.parametrize(
+    "pack_it",
+    [
+        gzip.compress,
+        bz2.compress,
+        lzma.compress,
+        zlib.compress,
+        lambda d: lzma.compress(d, lzma.FORMAT_ALONE),
+    ],
+)
+def test_compression_hides_nothing(pack_it) -> None:
     assert outcome(pack_it(proto() + system() + b"."), "model.joblib") is Outcome.FAIL
     assert outcome(pack_it(pickle.dumps({"a": [1]})), "model.joblib") is Outcome.PASS
     assert outcome(gzip.compress(pack_it(proto() + system() + b".")), "model.joblib") is Outcome.FAIL
@@ -309,7 +362,12 @@ def array_wrapper(dtype: bytes, shape: int, padding: bytes = b"\0") -> bytes:
     return new(name("joblib.numpy_pickle", "NumpyArrayWrapper")) + state + b"b" + padding
 
 
-FLOATS = call(name("numpy", "dtype"), text("f8"), b"\x89", b"\x88") + b"(K\x03" + text("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+FLOATS = (
+    call(name("numpy", "dtype"), text("f8"), b"\x89", b"\x88")
+    + b"(K\x03"
+    + text("<")
+    + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+)
 
 
 def test_a_call_behind_a_joblib_array_is_seen() -> None:
@@ -335,4 +393,7 @@ def test_trail_and_place_say_what_happens() -> None:
     (found,) = examine(system() + b".").findings
     assert found.message == "loading this file runs a shell command"
     assert found.place.where == "byte 44"
-    assert found.trail == ("       0  GLOBAL     posix system", f"      44  REDUCE     ('{ECHO}',)   calls posix.system")
+    assert found.trail == (
+        "       0  GLOBAL     posix system",
+        f"      44  REDUCE     ('{ECHO}',)   calls posix.system",
+    )

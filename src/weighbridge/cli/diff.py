@@ -30,11 +30,13 @@ def run(options: argparse.Namespace) -> int:
     new = measured(options.new, options, tensors=True)
     found = difference(old.manifest, new.manifest)
     unread = [*old.unread, *new.unread]
-    write(as_json(found) if options.format == "json" else as_text(found), options.output)
+    unlisted = tuple(dict.fromkeys(path for path, _ in (*old.unlisted, *new.unlisted)))
+    text = as_json(found, unlisted) if options.format == "json" else as_text(found, unlisted)
+    write(text, options.output)
     return int(ExitCode.UNDECIDED if unread else ExitCode.DONE)
 
 
-def as_json(found: Difference) -> str:
+def as_json(found: Difference, unlisted: tuple[str, ...]) -> str:
     """The document of the machine contract."""
     from weighbridge.core.wire import write_json
 
@@ -47,17 +49,21 @@ def as_json(found: Difference) -> str:
             "added": list(found.tensors_added),
             "removed": list(found.tensors_removed),
         },
+        "unlisted": list(unlisted),
     }
     return write_json(body, indent=2).decode()
 
 
-def as_text(found: Difference) -> str:
+def as_text(found: Difference, unlisted: tuple[str, ...]) -> str:
     """A line for each file, and the tensors summed up by layer."""
     from weighbridge.core.difference import layer_summary
     from weighbridge.core.text import visible
 
+    unknown = [
+        f"? {visible(path)}: its tensors are unknown, so only the file was compared" for path in unlisted
+    ]
     if found.empty:
-        return "no difference"
+        return "\n".join(["no difference", *unknown])
     rows = [("changed", found.changed), ("added", found.added), ("removed", found.removed)]
     lines = [f"{word:<8} {visible(path)}" for word, paths in rows for path in paths]
     tensors = [
@@ -67,4 +73,4 @@ def as_text(found: Difference) -> str:
     ]
     for word, names in tensors:
         lines += [f"tensors  {line}" for line in layer_summary(names, word)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *unknown])

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print; exit 3 where something could not be read."""
+    """Measure and print; exit 3 where something could not be read. Tensors that nobody can list are told as unknown."""
     from weighbridge.cli.measuring import measured
     from weighbridge.cli.output import write
     from weighbridge.core.errors import ExitCode
@@ -51,6 +51,7 @@ def as_json(result: "Measured") -> str:
         "unread": [
             {"path": item.place.path, "code": item.code, "reason": item.message} for item in result.unread
         ],
+        "unlisted": [{"path": path, "reason": why} for path, why in result.unlisted],
     }
     return write_json(body, indent=2).decode("utf-8", "surrogateescape")
 
@@ -67,6 +68,11 @@ def as_text(result: "Measured", options: argparse.Namespace) -> str:
     ]
     if options.verbose:
         lines += [f"{_hex(e.sha256)}  {visible(e.path)}" for e in manifest.entries]
+    lines += [
+        f"? {visible(path)}: its tensors are unknown: {visible(why)}" for path, why in result.unlisted[:10]
+    ]
+    if len(result.unlisted) > 10:
+        lines.append(f"? and the tensors of {len(result.unlisted) - 10} more files")
     lines += [
         f"? {visible(item.place.path)}: {visible(item.message)}  [{item.code}]" for item in result.unread
     ]

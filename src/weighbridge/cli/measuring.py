@@ -20,6 +20,8 @@ class Measured:
     name: str
     manifest: Manifest
     unread: tuple[Unread, ...]
+    unlisted: tuple[tuple[str, str], ...] = ()
+    """(path, why) of files whose tensors are unknown: the tensor-set digest is then unknown too."""
 
 
 def measured(
@@ -39,12 +41,11 @@ def measured(
     obstacles = tuple(
         Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
     )
-    unlisted = tuple(
-        Unread(place=Place(path=path), code="tensors-unlisted", message=f"its tensors are unknown: {why}")
-        for path, why in result.unlisted
-    )
     return Measured(
-        name=artifact.name, manifest=result.manifest, unread=(*result.unread, *obstacles, *unlisted)
+        name=artifact.name,
+        manifest=result.manifest,
+        unread=(*result.unread, *obstacles),
+        unlisted=result.unlisted,
     )
 
 

@@ -152,7 +152,13 @@ def trust(parser: argparse.ArgumentParser) -> None:
         "--ignore-unsigned", action="store_true", help="let files pass that the signature does not name"
     )
     group.add_argument(
-        "--offline", action="store_true", help="never use the network (verification never does)"
+        "--allow-uncovered",
+        metavar="PATH",
+        action="append",
+        help="let this file or folder be there although the signer left it out",
+    )
+    group.add_argument(
+        "--offline", action="store_true", help="never use the network; these commands never do"
     )
 
 

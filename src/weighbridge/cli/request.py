@@ -10,7 +10,8 @@ from weighbridge.cli.measuring import progress_line
 from weighbridge.cli.output import emit
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
-from weighbridge.policy import Policy, find_policy, load_policy, load_preset
+from weighbridge.policy import Policy, default_policy, find_policy, load_policy
+from weighbridge.policy.words import Need
 from weighbridge.store import Links
 from weighbridge.trust.keyring import Keyring
 
@@ -41,6 +42,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
         now=datetime.now(UTC),
         signatures=tuple(options.signature or ()) if signatures else (),
         ignore_unsigned=signatures and options.ignore_unsigned,
+        allow_ignored=tuple(options.allow_uncovered or ()) if signatures else (),
         links=Links(options.links),
         limits=chosen_limits(options, policy.settings.limits),
         jobs=options.jobs or policy.settings.jobs,
@@ -50,7 +52,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
 def chosen_policy(chosen: str | None, model: str) -> Policy:
     """`--policy`, else the nearest `weighbridge.toml` outside the model, else the default preset."""
     found = chosen or find_policy(Path.cwd(), model=model)
-    return load_policy(found, model=model) if found else load_preset()
+    return load_policy(found, model=model) if found else default_policy()
 
 
 def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
@@ -59,9 +61,7 @@ def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
         policy = policy.override("--by", signers=tuple(options.by))
     if options.threshold:
         policy = policy.override("--threshold", threshold=options.threshold)
-    if options.command == "verify":
-        from weighbridge.policy.words import Need
-
+    if options.command == "verify" and policy.signature is not Need.REQUIRED:
         policy = policy.override("verify", signature=Need.REQUIRED)
     return policy
 

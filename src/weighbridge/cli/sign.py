@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "weighbridge sign ./minilm --key release.key",
     "weighbridge sign ./minilm --key release.key --key release-pq.key",
-    'weighbridge sign ./minilm --key "pkcs11:token=release;object=signing"',
+    'weighbridge sign ./minilm --key "pkcs11:token=release;object=signing?module-path=/usr/lib/softhsm/libsofthsm2.so"',
 )
 
 
@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--identity-token", metavar="TOKEN", help="OIDC token, for sigstore:")
     group.add_argument("--timestamp", metavar="URL", help="ask this RFC 3161 authority to witness the time")
+    group.add_argument(
+        "--offline", action="store_true", help="refuse whatever needs the network: sigstore:, --timestamp"
+    )
     group = parser.add_argument_group("Statement")
     group.add_argument("--hash", choices=("sha256", "blake3"), default="sha256", help="how files are hashed")
     group.add_argument(
@@ -55,7 +58,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--jobs", metavar="N", type=shared.positive, help="threads that hash")
     group = parser.add_argument_group("Output")
     group.add_argument(
-        "-f", "--format", choices=("human", "json"), default="human", help="how to print the answer"
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        choices=("human", "json"),
+        default="human",
+        help="human or json",
     )
     group.add_argument("-q", "--quiet", action="store_true", help="print nothing")
     group.add_argument("--no-progress", action="store_true", help="no progress line")
@@ -67,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from weighbridge.cli.measuring import progress_line
     from weighbridge.signing import Wish, sign_model
 
+    _refuse_network(options)
     signers = open_signers(options)
     wish = Wish(
         path=options.model,
@@ -83,6 +92,16 @@ def run(options: argparse.Namespace) -> int:
         signed = sign_model(wish, signers, timestamp=_witness(options.timestamp), progress=progress)
     _say(options, signed, [signer.describe for signer in signers])
     return 0
+
+
+def _refuse_network(options: argparse.Namespace) -> None:
+    """Raises `UnavailableError` (`offline`) where `--offline` stands beside something that needs the network."""
+    from weighbridge.core.errors import UnavailableError
+
+    wanted = [f"--key {key}" for key in options.key if key.startswith("sigstore:")]
+    wanted += [f"--timestamp {options.timestamp}"] if options.timestamp else []
+    if options.offline and wanted:
+        raise UnavailableError("offline", f'"{wanted[0]}" needs the network, and --offline forbids it')
 
 
 def _witness(url: str | None) -> Callable[[bytes], bytes] | None:

@@ -34,9 +34,7 @@ def _place(temporary: str, path: Path, *, overwrite: bool) -> None:
     try:
         os.link(temporary, path)  # unlike rename, link never replaces: no race with another writer
     except FileExistsError:
-        raise UsageError(
-            "file-exists", f'there already is a file "{path}"', "--overwrite replaces it"
-        ) from None
+        raise UsageError("file-exists", f'there already is a file "{path}"', "choose another name") from None
     Path(temporary).unlink()
 
 

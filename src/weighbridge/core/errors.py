@@ -4,7 +4,7 @@
 do what was asked. The desk turns one that concerns a model's content into UNKNOWN evidence; only a door exits.
 
 Messages are lower case, without a full stop, with the offending value in quotes; hints are commands or config
-lines, two at most. The page of a code is `docs/errors/CODE.md`.
+lines, two at most. What a code means: `docs/codes.md`.
 """
 
 from enum import IntEnum

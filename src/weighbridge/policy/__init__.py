@@ -7,7 +7,7 @@ judge     evidence in, verdict out       cel       rules in CEL (extra)      cas
 
 from weighbridge.policy.find import find_policy, ignored_policy
 from weighbridge.policy.judge import answers, examined, judge, suppress
-from weighbridge.policy.policy import Policy, Settings, load_policy, load_preset
+from weighbridge.policy.policy import Policy, Settings, default_policy, load_policy, load_preset
 from weighbridge.policy.preset import PRESETS, presets
 from weighbridge.policy.words import QUESTION_MEANINGS, QUESTIONS
 
@@ -18,6 +18,7 @@ __all__ = [
     "Policy",
     "Settings",
     "answers",
+    "default_policy",
     "examined",
     "find_policy",
     "ignored_policy",

@@ -176,12 +176,6 @@ def _counts(value: Any, where: str) -> dict[str, int]:
     return {_line(name, where): _count(count, f"{where}.{name}") for name, count in value.items()}
 
 
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongError(where, "true or false", value)
-    return value
-
-
 def _seconds(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
         raise _WrongError(where, "a number of seconds above 0", value)
@@ -271,7 +265,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "valid-until": _date,
         "rule": _rules,
     },
-    "trust": {"dir": _line, "offline": _flag},
+    "trust": {"dir": _line},
     "scan": {
         "suppress": _array(
             {"rule": _kebab, "path": _line, "reason": _line, "until": _date},

@@ -11,7 +11,6 @@ from typing import Any
 
 from weighbridge.core.errors import BrokenError, UsageError
 from weighbridge.core.text import visible
-from weighbridge.policy.document import MAX_DOCUMENT, parse_toml
 
 NAME = "weighbridge.toml"
 
@@ -62,6 +61,8 @@ def table_of(path: Path) -> dict[str, Any] | None:
 
     Raises `UsageError` (`no-such-policy`, `bad-toml`) and `BrokenError` (`unreadable`).
     """
+    from weighbridge.policy.document import parse_toml  # the TOML reader is only for those who have a file
+
     tables = parse_toml(_read(path), str(path))
     if path.name != "pyproject.toml":
         return tables
@@ -112,6 +113,8 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UsageError("no-such-policy", f'"{visible(str(path))}" is not a file')
         with path.open("rb") as file:
+            from weighbridge.policy.document import MAX_DOCUMENT
+
             return file.read(MAX_DOCUMENT + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise UsageError("no-such-policy", f'there is no policy file "{visible(str(path))}"') from None

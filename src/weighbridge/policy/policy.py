@@ -15,7 +15,6 @@ from typing import Any
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
 from weighbridge.core.text import visible
-from weighbridge.policy.document import TABLES, check_tables, lay_over, parse_toml
 from weighbridge.policy.find import refuse_inside, table_of
 from weighbridge.policy.preset import PRESETS, preset_bytes
 from weighbridge.policy.words import Findings, Line, Need, PolicyRule, Suppression, Unknown
@@ -36,7 +35,6 @@ class Settings:
 
     trust_dir: str | None = None
     """The keyring; a relative path is resolved against the folder of the file that set it."""
-    offline: bool = False
     limits: Limits = field(default_factory=Limits)
     jobs: int | None = None
     format: str = "human"
@@ -148,6 +146,15 @@ class Policy:
         return replace(self, **words, lines=tuple(sorted(lines, key=_line_order)))
 
 
+def default_policy() -> Policy:
+    """The preset `default` without reading it: its words are the defaults of `Policy` (a test holds them together).
+
+    Most weighings have no policy file, and the TOML reader would be a twentieth of a small one's time. Its `lines` are
+    empty: who wants to see them takes `load_preset`.
+    """
+    return Policy(name="default", sources=("preset default",))
+
+
 def load_policy(path: str | Path, *, model: str | Path | None = None) -> Policy:
     """The policy of a file, or of a preset by its name, laid over what it extends and over the preset `default`.
 
@@ -174,6 +181,8 @@ class _Layer:
 
 
 def _layers_of_preset(name: str) -> list[_Layer]:
+    from weighbridge.policy.document import check_tables, parse_toml
+
     tables = check_tables(parse_toml(preset_bytes(name), f"preset {name}"), f"preset {name}")
     return [*_base(tables, None, None, 0), _Layer(source=f"preset {name}", tables=tables)]
 
@@ -187,6 +196,8 @@ def _layers_of_file(path: Path, model: str | Path | None, depth: int = 0) -> lis
     tables = table_of(path)
     if tables is None:
         raise UsageError("no-such-policy", f'"{visible(str(path))}" has no table "tool.weighbridge"')
+    from weighbridge.policy.document import check_tables
+
     checked = check_tables(tables, str(path))
     return [*_base(checked, path, model, depth), _Layer(source=str(path), tables=checked, folder=path.parent)]
 
@@ -195,6 +206,8 @@ def _base(tables: Mapping[str, Any], path: Path | None, model: str | Path | None
     """The layers that stand below `tables`: what it extends, and always the preset `default`."""
     below = tables.get("policy", {}).get("extends")
     if below is None:
+        from weighbridge.policy.document import check_tables, parse_toml
+
         name = "default"
         checked = check_tables(parse_toml(preset_bytes(name), "preset default"), "preset default")
         return [_Layer(source="preset default", tables=checked)]
@@ -218,6 +231,8 @@ def _no_preset(name: str) -> UsageError:
 
 
 def _compose(layers: list[_Layer]) -> Policy:
+    from weighbridge.policy.document import lay_over
+
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = lay_over(merged, _resolved(layer))
@@ -271,7 +286,6 @@ def _settings(merged: Mapping[str, Any]) -> Settings:
         bounds["seconds"] = limits["timeout"]
     return Settings(
         trust_dir=trust.get("dir"),
-        offline=trust.get("offline", False),
         limits=Limits(**bounds),
         jobs=limits.get("jobs"),
         format=output.get("format", "human"),
@@ -313,6 +327,8 @@ def _lines_of(table: str, key: str, value: Any, source: str) -> list[Line]:
 
 
 def _line_order(line: Line) -> tuple[int, int, str]:
+    from weighbridge.policy.document import TABLES
+
     words = list(TABLES[line.table])
     word = line.key.partition(".")[0].partition(" ")[0].replace("_", "-")
     return list(TABLES).index(line.table), words.index(word) if word in words else len(words), line.key

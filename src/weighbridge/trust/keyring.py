@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,6 +182,8 @@ def _writable(path: Path) -> TrustError:
 
 
 def _parse(data: bytes, root: Path) -> dict[str, Any]:
+    import tomllib  # only for those who have a keyring
+
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -56,16 +56,16 @@ class Stream:
         return self.base + self.pos
 
     def go(self, offset: int) -> None:
-        """Put the window at an absolute offset."""
+        """Put the window at an absolute offset; the meters are read here, where bytes are."""
+        self.budget.tick()
+        read = offset - self.start - self.skipped
+        self.budget.need_memory(read + OPCODE_COST * self.index, "the objects of this pickle")
         self.base, self.pos = offset, 0
         self.data = self.source.read(offset, WINDOW)
         self.set_edge()
 
     def advance(self) -> bool:
         """Renew the window where it runs low; True when a frame was crossed in the middle of an opcode."""
-        self.budget.tick()
-        read = self.here - self.start - self.skipped
-        self.budget.need_memory(read + OPCODE_COST * self.index, "the objects of this pickle")
         crossed = False
         if self.frame_end is not None and self.here >= self.frame_end:
             crossed = self.here > self.frame_end

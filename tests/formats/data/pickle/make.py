@@ -48,15 +48,42 @@ def pickled(name: str, value: object, protocols: tuple[int, ...]) -> None:
 def dumped(name: str, value: object, *compressions: str) -> None:
     joblib.dump(value, HERE / f"{name}.joblib")
     for compression in compressions:
-        joblib.dump(value, HERE / f"{name}.joblib.{compression}", compress=({"gz": "gzip", "z": "zlib"}.get(compression, compression), 3))
+        joblib.dump(
+            value,
+            HERE / f"{name}.joblib.{compression}",
+            compress=({"gz": "gzip", "z": "zlib"}.get(compression, compression), 3),
+        )
 
 
 PLAIN = {
-    "constants": [1, 2.5, None, True, "x", b"y", 10**40, -1, complex(1, 2), Ellipsis, NotImplemented, type(None)],
-    "containers": [(1,), {1, 2}, frozenset([3]), bytearray(b"zz"), range(3), slice(1, 2), ValueError("x"), int, len],
+    "constants": [
+        1,
+        2.5,
+        None,
+        True,
+        "x",
+        b"y",
+        10**40,
+        -1,
+        complex(1, 2),
+        Ellipsis,
+        NotImplemented,
+        type(None),
+    ],
+    "containers": [
+        (1,),
+        {1, 2},
+        frozenset([3]),
+        bytearray(b"zz"),
+        range(3),
+        slice(1, 2),
+        ValueError("x"),
+        int,
+        len,
+    ],
 }
 LIBRARY = [
-    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), datetime.date(2026, 1, 2), datetime.timedelta(1),
+    datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), datetime.date(2026, 1, 2), datetime.timedelta(1),
     decimal.Decimal("1.5"), fractions.Fraction(1, 3), pathlib.PurePosixPath("a/b"), uuid.UUID(int=3),
     collections.OrderedDict(a=1), collections.defaultdict(list, {1: [2]}), collections.Counter("abc"), collections.deque([1], 3),
     re.compile("a+", re.IGNORECASE), argparse.Namespace(x=1), random.Random(3), types.SimpleNamespace(a=1), functools.partial(int, base=2),
@@ -69,7 +96,15 @@ ARRAYS = {
     "generator": np.random.default_rng(0), "sub": np.zeros(2, dtype=("f4", (2, 2))), "recarray": np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
     "function": np.exp, "type": np.float64,
 }  # fmt: skip
-FRAME = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": pd.to_datetime(["2020", "2021"]), "d": pd.Categorical(["u", "v"]), "e": pd.array([1, None], dtype="Int64")})
+FRAME = pd.DataFrame(
+    {
+        "a": [1, 2],
+        "b": ["x", "y"],
+        "c": pd.to_datetime(["2020", "2021"]),
+        "d": pd.Categorical(["u", "v"]),
+        "e": pd.array([1, None], dtype="Int64"),
+    }
+)
 
 if __name__ == "__main__":
     pickled("plain", PLAIN, (0, 1, 2, 3, 4, 5))
@@ -83,11 +118,31 @@ if __name__ == "__main__":
     dumped("boosting", HistGradientBoostingClassifier(max_iter=2).fit(X, y))
     dumped("bins", KBinsDiscretizer().fit(X))
     dumped("neighbours", KNeighborsClassifier(algorithm="ball_tree").fit(X, y))
-    dumped("text", Pipeline([("words", TfidfVectorizer(stop_words="english")), ("head", LogisticRegression())]).fit(TEXTS, y))
-    columns = [("n", StandardScaler(), [0, 1]), ("o", OneHotEncoder(), [2]), ("d", "drop", [4]), ("f", FunctionTransformer(np.log1p), [5])]
+    dumped(
+        "text",
+        Pipeline([("words", TfidfVectorizer(stop_words="english")), ("head", LogisticRegression())]).fit(
+            TEXTS, y
+        ),
+    )
+    columns = [
+        ("n", StandardScaler(), [0, 1]),
+        ("o", OneHotEncoder(), [2]),
+        ("d", "drop", [4]),
+        ("f", FunctionTransformer(np.log1p), [5]),
+    ]
     pickled("columns", ColumnTransformer(columns).fit(np.abs(X)), (4,))
-    pickled("search", GridSearchCV(LogisticRegression(), {"C": stats.uniform(0, 1).rvs(2, random_state=0)}, cv=KFold(2)).fit(X, y), (4,))
-    pickled("scipy", [scipy.sparse.eye(3).tocsr(), CubicSpline([0, 1, 2, 3], [0, 1, 4, 9]), stats.uniform(0, 1)], (4,))
+    pickled(
+        "search",
+        GridSearchCV(
+            LogisticRegression(), {"C": stats.uniform(0, 1).rvs(2, random_state=0)}, cv=KFold(2)
+        ).fit(X, y),
+        (4,),
+    )
+    pickled(
+        "scipy",
+        [scipy.sparse.eye(3).tocsr(), CubicSpline([0, 1, 2, 3], [0, 1, 4, 9]), stats.uniform(0, 1)],
+        (4,),
+    )
     pickled("frame", FRAME, (2, 5))
     dumped("lightgbm", lightgbm.LGBMClassifier(n_estimators=1, verbose=-1).fit(X, y))
     np.save(HERE / "rows.npy", ARRAYS["rows"])
