@@ -20,6 +20,7 @@ from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.formats.membernames import Notes, collisions, note_link, note_name
 from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
+from weighbridge.formats.sniff import looks_like_text
 from weighbridge.formats.unpacked import Bzip2, Codec, Deflate, Shelf, Unpacked
 
 CHECKED = 16 * 1024**2
@@ -260,7 +261,7 @@ def _read_directories(work: _Work, end: _End, seen: dict[int, int]) -> None:
     places.setdefault(end.offset, 0)
     valid = [at for at in places if at not in seen and _is_directory(work, at, end)]
     if valid or not (end.count or end.length):
-        work.spans.append((end.at, end.stop, "end record"))
+        work.spans.append((end.at, _end_of_text(work.source, end), "end record"))
         if end.first < end.at:
             work.spans.append((end.at - LOCATOR.size, end.at, "zip64 locator"))
     if seen and valid:
@@ -273,6 +274,12 @@ def _read_directories(work: _Work, end: _End, seen: dict[int, int]) -> None:
         _read_directory(work, at, end.length, end.count, view, shift=places[at])
     if not valid and not seen and not (end.count or end.length):
         seen[end.first] = 0
+
+
+def _end_of_text(source: Source, end: _End) -> int:
+    """Where the end record stops being accounted for: a comment that is no text is bytes like any others."""
+    comment = source.read(end.at + END.size, end.stop - end.at - END.size)
+    return end.stop if looks_like_text(comment) else end.at + END.size
 
 
 def _is_directory(work: _Work, at: int, end: _End) -> bool:

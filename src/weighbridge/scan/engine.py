@@ -17,7 +17,7 @@ from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import FileResult, Finding, Place, Severity, Unread
-from weighbridge.core.source import Source
+from weighbridge.core.source import Slice, Source
 from weighbridge.formats import candidates, read
 from weighbridge.formats.reading import Reading, TensorRef
 from weighbridge.scan.rule import Folder, Rule
@@ -25,6 +25,8 @@ from weighbridge.scan.rules import INERT, RULES
 
 NOT_THIS = "not-this-format"
 """The code with which a reader says that its loader would refuse these bytes before doing anything."""
+BEHIND = "trailing-bytes"
+"""The code with which a reader says that its format ends before the bytes do."""
 LAST_RESORT = frozenset({"text"})
 """Candidates that are read only where no other candidate accepted the bytes: any document is text too."""
 
@@ -114,8 +116,17 @@ class _Look:
                 self.unread.append(
                     Unread(place=replace(where, offset=gap.offset), code=gap.code, message=gap.message)
                 )
+                if gap.code == BEHIND and not gap.part and 0 < (gap.offset or 0) < source.size:
+                    self._behind(source, place, gap.offset or 0)
             for part in reading.parts:
                 self._descend(part.name, part.source, place.inside(part.name), part.kind)
+
+    def _behind(self, source: Source, place: Place, offset: int) -> None:
+        """What stands behind a format's end: the gap says that nobody reads it, this says what it would do if read."""
+        tail = Slice(source, offset, source.size - offset)
+        where = place.inside("bytes behind the end")
+        if not LAST_RESORT.issuperset(self._candidates("", tail, where, "")):
+            self._descend("", tail, where, "")
 
     def _descend(self, name: str, source: Source, place: Place, kind: str) -> None:
         try:

@@ -17,7 +17,7 @@ MOST = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """All items of one program that say the same; the first stands for them."""
+    """Items of one program under one finding; the first stands for them."""
 
     first: Judged
     count: int
@@ -37,12 +37,17 @@ class Group:
 
 
 def groups(reading: Reading, wanted: Callable[[Judged], bool]) -> Iterator[Group]:
-    """The wanted items of all programs of a reading, equal ones together, in stream order."""
+    """The wanted items of all programs of a reading, in stream order."""
     if not isinstance(reading, PickleReading):
         return
     for program in reading.all_programs():
         items = [i for i in judge(program).items if wanted(i) and not (program.view and _noise(i))]
-        yield from _grouped(items, program.view)
+        for item in items[: MOST - 1]:
+            yield Group(first=item, count=item.count, view=program.view)
+        if len(items) >= MOST:
+            yield Group(
+                first=items[MOST - 1], count=sum(i.count for i in items[MOST - 1 :]), view=program.view
+            )
 
 
 def _noise(item: Judged) -> bool:
@@ -54,17 +59,6 @@ def _noise(item: Judged) -> bool:
         type(target) is Global and target.module is not None and find(target.module, target.qualname) is None
     )
     return not known
-
-
-def _grouped(items: list[Judged], view: str) -> list[Group]:
-    found: dict[tuple[str, str], list[Judged]] = {}
-    for item in items:
-        found.setdefault((item.name, item.does), []).append(item)
-    made = [Group(first=same[0], count=len(same), view=view) for same in found.values()]
-    if len(made) <= MOST:
-        return made
-    rest = sum(group.count for group in made[MOST - 1 :])
-    return [*made[: MOST - 1], replace(made[MOST - 1], count=rest)]
 
 
 def trail(item: Judged) -> tuple[str, ...]:

@@ -95,8 +95,8 @@ class Machine:
         start = self.stream.start
         value: Value = None
         broken = None
-        self.stream.go(start)
         try:
+            self.stream.go(start)
             self._execute(handlers)
         except StopError:
             value = self.stack.pop()
@@ -104,6 +104,11 @@ class Machine:
             broken = Break(offset=self.at, opcode=self.code, why=error.message, code=error.code)
         except (IndexError, TruncatedError, struct.error, BreakError, UnicodeDecodeError) as error:
             broken = self._broken(error)
+        if self.stream.unended:
+            self.note(
+                "line-unended",
+                "the last line has no end: the C loader refuses, pickle.py takes what is there",
+            )
         return PickleProgram(
             start=start,
             end=self.at if broken else self.stream.here,

@@ -532,7 +532,15 @@ def _ext(size: int) -> Handler:
 
 
 def _persid(m: Machine) -> None:
-    _persistent(m, m.stream.line().decode("ascii"))
+    try:
+        pid = m.stream.line()
+    except TruncatedError:
+        m.note(
+            "name-missing", "a persistent id is missing: pickle.py asks for an empty one before it refuses"
+        )
+        _persistent(m, "")
+        raise
+    _persistent(m, pid.decode("ascii"))
 
 
 def _binpersid(m: Machine) -> None:

@@ -31,10 +31,12 @@ class Stream:
         "skipped",
         "source",
         "start",
+        "unended",
     )
 
     def __init__(self, source: Source, budget: Budget, offset: int, *, drops: bool = False) -> None:
         self.drops = drops
+        self.unended = False
         self.source = source
         self.budget = budget
         self.size = source.size
@@ -129,7 +131,7 @@ class Stream:
         return start
 
     def line(self) -> bytes:
-        """What both unpicklers take for a line: up to the newline, or to the end; without its last byte."""
+        """A line without its newline; at the end of the stream, as pickle.py has it, without its last byte."""
         if self.drops:
             end = self.data.find(b"\n", self.pos)
             self.drop(end - self.pos + 1 if end >= 0 else self.size)
@@ -156,4 +158,5 @@ class Stream:
         text = b"".join(pieces)
         if not text:
             raise TruncatedError
+        self.unended = True
         return text[:-1]

@@ -5,8 +5,9 @@ every call, state and item that it would make is inside the contract of its call
 nothing else runs. What is outside is `UNPROVED`; where the harm can be named it is `HARMFUL`.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from weakref import WeakKeyDictionary
 
@@ -56,6 +57,8 @@ class Judged:
     """False where only the look of the name or of the arguments says so."""
     kind: str = "call"
     """`call`, `lookup`, `state`, `persistent`, `extension`, `buffer`, `code`."""
+    count: int = 1
+    """How often the program does it; this is the first time."""
 
     @property
     def offset(self) -> int:
@@ -98,23 +101,34 @@ class _Judge:
     def __init__(self, program: PickleProgram) -> None:
         self._program = program
         self._called: set[int] = set()
+        self._names: dict[int, tuple[str, str]] = {}
         self._seen: set[int] | None = None
         self._ends = self._end()
 
     def judgement(self) -> Judgement:
-        calls = [item for call in self._program.calls if self._happens(call) for item in self._call(call)]
-        changes = [
-            item for change in self._program.changes if self._happens(change) for item in self._change(change)
-        ]
-        rest = [*self._persistents(), *self._extensions(), *self._buffers()]
-        lookups = [
-            item
-            for found in self._program.globals
-            if self._happens(found)
-            for item in self._lookup(found, self._passed())
-        ]
-        items = sorted([*calls, *changes, *rest, *lookups], key=lambda item: item.offset)
-        return Judgement(items=tuple(items), ends_at=self._ends)
+        """Everything outside the contracts; what says the same of the same name stands once, with its count."""
+        found: dict[tuple[str, str], Judged] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+        for item in self._items():
+            key = (item.name, item.does)
+            found.setdefault(key, item)
+            counts[key] += 1
+        items = [replace(item, count=counts[key]) for key, item in found.items()]
+        return Judgement(items=tuple(sorted(items, key=lambda item: item.offset)), ends_at=self._ends)
+
+    def _items(self) -> Iterator[Judged]:
+        for call in self._program.calls:
+            if self._happens(call):
+                yield from self._call(call)
+        for change in self._program.changes:
+            if self._happens(change):
+                yield from self._change(change)
+        yield from self._persistents()
+        yield from self._extensions()
+        yield from self._buffers()
+        for name in self._program.globals:
+            if self._happens(name):
+                yield from self._lookup(name, self._passed())
 
     def _happens(self, what: Call | Change | Global | Persistent | Extension) -> bool:
         return self._ends is None or what.index < self._ends
@@ -138,7 +152,7 @@ class _Judge:
         contract = self._contract(target)
         if contract is not None and self._allowed(call, contract):
             return
-        name = harm.resolved(target) or _spelled(target)
+        name, does = self._named(target)
         if type(target) is Global and target.name in harm.CARRIES_CODE:
             yield Judged(
                 level=Level.UNPROVED,
@@ -148,11 +162,19 @@ class _Judge:
                 kind="code",
             )
             return
-        does = harm.does(target)
         if does and not harm.takes_a_member(call):
             yield Judged(level=Level.HARMFUL, what=call, name=name, does=does)
         else:
             yield self._unknown(call, name, contract)
+
+    def _named(self, target: Value) -> tuple[str, str]:
+        """What a callable is called and what it does, worked out once for each name."""
+        if type(target) is not Global:
+            return harm.resolved(target) or _spelled(target), harm.does(target)
+        known = self._names.get(id(target))
+        if known is None:
+            known = self._names[id(target)] = (harm.resolved(target) or _spelled(target), harm.does(target))
+        return known
 
     def _contract(self, target: Value) -> Contract | None:
         """The contract of what is called: by its name, or by a `getattr` that is inside its own contract."""
