@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
 from tests.pki import authority, leaf
 
 PROGRAM = Path(
@@ -17,7 +16,8 @@ PROGRAM = Path(
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(
-        not PROGRAM.exists() and os.environ.get("WEIGHBRIDGE_REAL") != "1", reason="model_signing is not installed"
+        not PROGRAM.exists() and os.environ.get("WEIGHBRIDGE_REAL") != "1",
+        reason="model_signing is not installed",
     ),
 ]
 
@@ -33,7 +33,9 @@ def their_key(signed: Path, curve: str) -> tuple[str, str]:
     """A key pair as openssl makes it."""
     private, public = signed / "their.key", signed / "their.pub"
     subprocess.run(["openssl", "ecparam", "-name", curve, "-genkey", "-noout", "-out", private], check=True)
-    subprocess.run(["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True
+    )
     return str(private), str(public)
 
 
@@ -73,9 +75,7 @@ def test_ignored_paths_both_ways(weighbridge, signed):
     assert weighbridge("verify", "model", "--key", public).code == 3
     assert weighbridge("verify", "model", "--key", public, "--allow-uncovered", "sub").code == 0
     assert weighbridge("sign", "model", "--key", private, "--ignore", "sub").code == 0
-    assert theirs(
-        "verify", "key", "model", "--public_key", public, *ignore, "--signature", "model/model.sig"
-    )
+    assert theirs("verify", "key", "model", "--public_key", public, *ignore, "--signature", "model/model.sig")
 
 
 def test_links_both_ways(weighbridge, signed):

@@ -21,7 +21,7 @@ def test_without_overwrite_the_old_file_stays(tmp_path):
         write_file(path, b"new", overwrite=False)
     assert caught.value.code == "file-exists"
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -35,4 +35,4 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["model.sig"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.sig"]

@@ -15,7 +15,7 @@ class Expect(StrEnum):
     """Loading it does harm that can be named."""
     UNKNOWN = "unknown"
     """Nobody can tell from the file: code that only its author knows, or bytes that cannot be read."""
-    PASS = "pass"  # noqa: S105 - an outcome
+    PASS = "pass"
     """Benign, however odd it looks."""
 
 

@@ -132,14 +132,25 @@ ZIPS["nested-npy"] = make(Item(name="a.bin", data=npy()))
 def zips() -> Cases:
     for what, content in ZIPS.items():
         yield fail("zip", what, "model.pt", content)
-    for path in ("model.bin", "weights", "model.safetensors", "data.json", "README.md", "model.onnx", "model.gguf", "x.png"):
+    for path in (
+        "model.bin",
+        "weights",
+        "model.safetensors",
+        "data.json",
+        "README.md",
+        "model.onnx",
+        "model.gguf",
+        "x.png",
+    ):
         yield fail("zip", f"named-{path}", path, make(record()))
     yield fail("zip", "behind-safetensors", "model.safetensors", _safetensors() + make(record()))
     yield fail("zip", "behind-png", "logo.png", _png() + make(record()))
     yield fail("zip", "behind-text", "README.md", NOTES * 40 + make(record()))
     yield fail("zip", "behind-json", "config.json", b'{"a": 1}\n' + make(record()))
     yield fail("zip", "behind-npy", "a.npy", npy(b"\0" * 8, descr="<f8") + make(record()))
-    yield unknown("zip", "method-unknown", "model.pt", make(record(BAD, local={"method": 99}, central={"method": 99})))
+    yield unknown(
+        "zip", "method-unknown", "model.pt", make(record(BAD, local={"method": 99}, central={"method": 99}))
+    )
     yield unknown("zip", "encrypted-for-real", "model.zip", _locked())
 
 
@@ -147,7 +158,15 @@ def _locked() -> bytes:
     """An entry whose bytes are random: really encrypted."""
     noise = bytes((i * 167 + 13) % 251 for i in range(200))
     flags = {"flags": 0x801}
-    return make(Item(name="weights.bin", data=b"", packed=noise, local={**flags, "size": 188}, central={**flags, "size": 188}))
+    return make(
+        Item(
+            name="weights.bin",
+            data=b"",
+            packed=noise,
+            local={**flags, "size": 188},
+            central={**flags, "size": 188},
+        )
+    )
 
 
 def _safetensors() -> bytes:
@@ -180,9 +199,18 @@ def tars() -> Cases:
         "xz": lzma.compress(plain),
         "nested": _tar(("a.tar", plain, {})),
         "zip-inside": _tar(("a.bin", make(record()), {})),
-        "torch-pickle": _tar(("sys_info", PLAIN, {}), ("pickle", BAD, {}), ("storages", pack(b"") + b".", {}), ("tensors", PLAIN, {})),
-        "torch-storages": _tar(("sys_info", PLAIN, {}), ("pickle", PLAIN, {}), ("storages", BAD, {}), ("tensors", PLAIN, {})),
-        "torch-tensors": _tar(("pickle", PLAIN, {}), ("storages", b"\x80\x02K\x00.", {}), ("tensors", BAD, {})),
+        "torch-pickle": _tar(
+            ("sys_info", PLAIN, {}),
+            ("pickle", BAD, {}),
+            ("storages", pack(b"") + b".", {}),
+            ("tensors", PLAIN, {}),
+        ),
+        "torch-storages": _tar(
+            ("sys_info", PLAIN, {}), ("pickle", PLAIN, {}), ("storages", BAD, {}), ("tensors", PLAIN, {})
+        ),
+        "torch-tensors": _tar(
+            ("pickle", PLAIN, {}), ("storages", b"\x80\x02K\x00.", {}), ("tensors", BAD, {})
+        ),
         "slip": _tar(("../../weighbridge.txt", NOTES, {})),
         "absolute": _tar(("/etc/weighbridge.txt", NOTES, {})),
         "symlink": _tar(("weights", b"", link), ("weights/passwd", NOTES, {})),
@@ -199,7 +227,12 @@ def tars() -> Cases:
     for what, content in files.items():
         yield fail("tar", what, "model.tar", content)
     yield fail("tar", "without-suffix", "weights", plain)
-    yield fail("tar", "nemo", "model.nemo", _tar(("model_config.yaml", b"_target_: os.system\n", {}), ("w.ckpt", make(record()), {})))
+    yield fail(
+        "tar",
+        "nemo",
+        "model.nemo",
+        _tar(("model_config.yaml", b"_target_: os.system\n", {}), ("w.ckpt", make(record()), {})),
+    )
 
 
 def _v7(content: bytes) -> bytes:
@@ -235,8 +268,12 @@ def arrays() -> Cases:
         "npz-deflated": make(Item(name="x.npy", data=npy(), method=DEFLATED)),
         "npz-no-suffix": make(Item(name="x", data=npy())),
         "npz-raw-pickle": make(Item(name="x.npy", data=BAD)),
-        "npz-second": make(Item(name="x.npy", data=npy(b"\0" * 8, descr="<f8")), Item(name="y.npy", data=npy())),
-        "npz-twice": make(Item(name="x.npy", data=npy(b"\0" * 8, descr="<f8")), Item(name="x.npy", data=npy())),
+        "npz-second": make(
+            Item(name="x.npy", data=npy(b"\0" * 8, descr="<f8")), Item(name="y.npy", data=npy())
+        ),
+        "npz-twice": make(
+            Item(name="x.npy", data=npy(b"\0" * 8, descr="<f8")), Item(name="x.npy", data=npy())
+        ),
     }
     for what, content in members.items():
         yield fail("numpy", what, "arrays.npz", content)
@@ -298,15 +335,42 @@ def torch() -> Cases:
     old = (DATA / "torch-zip.pt").read_bytes()
     with zipfile.ZipFile(io.BytesIO(old)) as archive:
         program = archive.read("torch-zip/data.pkl")
-    yield fail("torch-zip", "call-before-weights", "m.pt", _replaced("torch-zip.pt", {"data.pkl": proto(2) + command() + b"0" + program[2:]}))
-    yield fail("torch-zip", "call-after-weights", "m.pt", _replaced("torch-zip.pt", {"data.pkl": program[:-1] + command() + b"0."}))
+    yield fail(
+        "torch-zip",
+        "call-before-weights",
+        "m.pt",
+        _replaced("torch-zip.pt", {"data.pkl": proto(2) + command() + b"0" + program[2:]}),
+    )
+    yield fail(
+        "torch-zip",
+        "call-after-weights",
+        "m.pt",
+        _replaced("torch-zip.pt", {"data.pkl": program[:-1] + command() + b"0."}),
+    )
     yield fail("torch-zip", "second-pickle", "m.pt", _replaced("torch-zip.pt", {"data.pkl": program + BAD}))
-    yield fail("torch-zip", "extra-file", "m.pt", _replaced("torch-zip.pt", {}, {"torch-zip/extra/head.bin": BAD}))
+    yield fail(
+        "torch-zip", "extra-file", "m.pt", _replaced("torch-zip.pt", {}, {"torch-zip/extra/head.bin": BAD})
+    )
     yield fail("torch-zip", "outside-root", "m.pt", _replaced("torch-zip.pt", {}, {"other/head.bin": BAD}))
-    yield fail("torch-zip", "in-a-storage-nobody-uses", "m.pt", _replaced("torch-zip.pt", {}, {"torch-zip/data/99": BAD}))
+    yield fail(
+        "torch-zip",
+        "in-a-storage-nobody-uses",
+        "m.pt",
+        _replaced("torch-zip.pt", {}, {"torch-zip/data/99": BAD}),
+    )
     yield fail("torch-zip", "elf", "m.pt", _replaced("torch-zip.pt", {}, {"torch-zip/lib.so": ELF}))
-    yield fail("torch-zip", "python", "m.pt", _replaced("torch-zip.pt", {}, {"torch-zip/code/x.py": f"import os\nos.system('{ECHO}')\n".encode()}))
-    yield fail("torch-zip", "package", "m.pt", _replaced("torch-zip.pt", {}, {"torch-zip/.data/extern_modules": b"os\n", "torch-zip/m.pkl": BAD}))
+    yield fail(
+        "torch-zip",
+        "python",
+        "m.pt",
+        _replaced("torch-zip.pt", {}, {"torch-zip/code/x.py": f"import os\nos.system('{ECHO}')\n".encode()}),
+    )
+    yield fail(
+        "torch-zip",
+        "package",
+        "m.pt",
+        _replaced("torch-zip.pt", {}, {"torch-zip/.data/extern_modules": b"os\n", "torch-zip/m.pkl": BAD}),
+    )
     yield fail("torch-zip", "small-storage", "m.pt", _replaced("torch-zip.pt", {"data/0": b"1234"}))
     yield fail("torch-zip", "pickle-before", "m.pt", BAD + old)
     yield fail("torch-zip", "pickle-behind", "m.pt", old + BAD)
@@ -324,8 +388,12 @@ def torch() -> Cases:
         yield fail("torchscript", what, "m.pt", _script(line))
     yield fail("torchscript", "constants", "m.pt", _replaced("torchscript.pt", {"constants.pkl": BAD}))
     yield fail("torchscript", "data", "m.pt", _replaced("torchscript.pt", {"data.pkl": BAD}))
-    yield fail("torchscript", "extra-pickle", "m.pt", _replaced("torchscript.pt", {}, {"torchscript/extra/x": BAD}))
-    yield fail("torchscript", "native", "m.pt", _replaced("torchscript.pt", {}, {"torchscript/extra/lib.so": ELF}))
+    yield fail(
+        "torchscript", "extra-pickle", "m.pt", _replaced("torchscript.pt", {}, {"torchscript/extra/x": BAD})
+    )
+    yield fail(
+        "torchscript", "native", "m.pt", _replaced("torchscript.pt", {}, {"torchscript/extra/lib.so": ELF})
+    )
     yield unknown("torchscript", "unknown-operator", "m.pt", _script("ops.mylib.conv(x)"))
 
 
@@ -342,7 +410,10 @@ def _script(line: str) -> bytes:
 
 def _keras(config: Any, **files: bytes) -> bytes:
     raw = config if isinstance(config, bytes) else json.dumps(config).encode()
-    items = [Item(name="config.json", data=raw), Item(name="metadata.json", data=b'{"keras_version": "3.8.0"}')]
+    items = [
+        Item(name="config.json", data=raw),
+        Item(name="metadata.json", data=b'{"keras_version": "3.8.0"}'),
+    ]
     return make(*items, *(Item(name=path.replace("__", "/"), data=data) for path, data in files.items()))
 
 
@@ -359,7 +430,10 @@ def _layer(class_name: str, config: Any = None, module: str | None = "keras.laye
     return {"module": module, "class_name": class_name, "config": config or {}, "registered_name": None}
 
 
-LAMBDA = {"class_name": "__lambda__", "config": {"code": "4wEAAAAAAAAAAAAAAAEAAAABAAAA\n", "defaults": None, "closure": None}}
+LAMBDA = {
+    "class_name": "__lambda__",
+    "config": {"code": "4wEAAAAAAAAAAAAAAAEAAAABAAAA\n", "defaults": None, "closure": None},
+}
 KERAS: dict[str, Any] = {
     "lambda": _sequential(_layer("Lambda", {"function": LAMBDA})),
     "lambda-old": {"class_name": "Sequential", "config": [{"class_name": "Lambda", "config": {"function": ["4wEAAAAA", None, None], "function_type": "lambda"}}]},
@@ -393,12 +467,35 @@ def keras() -> Cases:
             raw = config if isinstance(config, bytes) else json.dumps(config).encode()
             yield fail("keras-json", what, "config.json", raw)
     yield fail("keras", "asset-pickle", "model.keras", _keras(_sequential(), assets__a=BAD))
-    yield fail("keras", "weights-are-a-pickle", "model.keras", make(
-        Item(name="config.json", data=b"{}"), Item(name="model.weights.h5", data=BAD), Item(name="metadata.json", data=b"{}")))
-    yield fail("keras", "weights-with-external-link", "model.keras", _keras(_sequential(), **{"model.weights.h5": (DATA / "outside.h5").read_bytes()}))
+    yield fail(
+        "keras",
+        "weights-are-a-pickle",
+        "model.keras",
+        make(
+            Item(name="config.json", data=b"{}"),
+            Item(name="model.weights.h5", data=BAD),
+            Item(name="metadata.json", data=b"{}"),
+        ),
+    )
+    yield fail(
+        "keras",
+        "weights-with-external-link",
+        "model.keras",
+        _keras(_sequential(), **{"model.weights.h5": (DATA / "outside.h5").read_bytes()}),
+    )
     yield fail("keras", "path-escape", "model.keras", _keras(_sequential(), **{"assets__..__..__x": NOTES}))
-    yield unknown("keras", "custom-layer", "model.keras", _keras(_sequential(_layer("Attention2", module="mylib.layers"))))
-    yield unknown("keras", "named-function", "model.keras", _keras(_sequential(_layer("Lambda", {"function": "my_function"}))))
+    yield unknown(
+        "keras",
+        "custom-layer",
+        "model.keras",
+        _keras(_sequential(_layer("Attention2", module="mylib.layers"))),
+    )
+    yield unknown(
+        "keras",
+        "named-function",
+        "model.keras",
+        _keras(_sequential(_layer("Lambda", {"function": "my_function"}))),
+    )
     plain = (DATA / "dense.h5").read_bytes()
     model = (DATA / "sequential.h5").read_bytes()
     yield fail("hdf5", "external-link", "m.h5", (DATA / "outside.h5").read_bytes())
@@ -412,7 +509,10 @@ def keras() -> Cases:
 
 def _patched_h5(content: bytes) -> bytes:
     """The Keras 2 configuration inside, with a layer turned into a Lambda of the same length."""
-    old, new = b'"class_name": "Dense", "config": {"name": "dense", ', b'"class_name": "Lambda","config":{"function":["4"],  '
+    old, new = (
+        b'"class_name": "Dense", "config": {"name": "dense", ',
+        b'"class_name": "Lambda","config":{"function":["4"],  ',
+    )
     assert content.count(old) == 1
     return content.replace(old, new[: len(old)].ljust(len(old)))
 
@@ -421,13 +521,54 @@ def hidden_torch_storage() -> Cases:
     """Views and storages that a loader would follow out of the file."""
     storage = pack(text("storage"), name("torch", "FloatStorage"), text("0"), text("cpu"), integer(4)) + b"Q"
     hooks = call(name("collections", "OrderedDict"))
-    view = call(name("torch._utils", "_rebuild_tensor_v2"), storage, integer(0), pack(integer(2**31 - 1)), pack(integer(1)), b"\x89", hooks)
-    yield fail("torch-zip", "view-outside", "m.pt", make(record(proto(2) + view + b"."), record(bytes(16), "model/data/0")))
-    yield unknown("torch-zip", "negative-offset", "m.pt", make(
-        record(proto(2) + call(name("torch._utils", "_rebuild_tensor_v2"), storage, integer(-5), pack(integer(2)), pack(integer(1)), b"\x89", hooks) + b"."),
-        record(bytes(16), "model/data/0")))
-    yield folder("torch-zip", "beside-clean-weights", {"model.safetensors": _safetensors(), "extra/head.bin": make(record())}, Expect.FAIL)
-    yield folder("pickle-name", "beside-clean-weights", {"model.safetensors": _safetensors(), "training_args.bin": BAD, "rng.txt": CODE}, Expect.FAIL)
+    view = call(
+        name("torch._utils", "_rebuild_tensor_v2"),
+        storage,
+        integer(0),
+        pack(integer(2**31 - 1)),
+        pack(integer(1)),
+        b"\x89",
+        hooks,
+    )
+    yield fail(
+        "torch-zip",
+        "view-outside",
+        "m.pt",
+        make(record(proto(2) + view + b"."), record(bytes(16), "model/data/0")),
+    )
+    yield unknown(
+        "torch-zip",
+        "negative-offset",
+        "m.pt",
+        make(
+            record(
+                proto(2)
+                + call(
+                    name("torch._utils", "_rebuild_tensor_v2"),
+                    storage,
+                    integer(-5),
+                    pack(integer(2)),
+                    pack(integer(1)),
+                    b"\x89",
+                    hooks,
+                )
+                + b"."
+            ),
+            record(bytes(16), "model/data/0"),
+        ),
+    )
+    yield folder(
+        "torch-zip",
+        "beside-clean-weights",
+        {"model.safetensors": _safetensors(), "extra/head.bin": make(record())},
+        Expect.FAIL,
+    )
+    yield folder(
+        "pickle-name",
+        "beside-clean-weights",
+        {"model.safetensors": _safetensors(), "training_args.bin": BAD, "rng.txt": CODE},
+        Expect.FAIL,
+    )
 
 
 def cases() -> Iterator[Case]:

@@ -9,7 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.corpus.case import ECHO, Case, Cases, fail, unknown
-from tests.formats.pickles import call, data, dictionary, frame, integer, name, new, pack, proto, short, stack_name, text
+from tests.formats.pickles import (
+    call,
+    data,
+    dictionary,
+    frame,
+    integer,
+    name,
+    new,
+    pack,
+    proto,
+    short,
+    stack_name,
+    text,
+)
 
 HERE = Path(__file__).parent
 CODE = f"__import__('os').system('{ECHO}')"
@@ -32,7 +45,7 @@ _LIST = b"](" + text("sh") + text("-c") + text(ECHO) + b"e"
 ARGUMENTS: dict[str, tuple[bytes, ...]] = {
     "cmd": (text(ECHO),),
     "code": (text(CODE),),
-    "path": (text("/tmp/weighbridge-sample"),),  # noqa: S108 - never opened
+    "path": (text("/tmp/weighbridge-sample"),),
     "url": (text("https://example.com/weighbridge"),),
     "call": (name("os", "system"), b"](" + text(ECHO) + b"e"),
     "none": (),
@@ -47,8 +60,6 @@ def listed() -> Iterator[tuple[str, str, str]]:
     for line in (HERE / "gadgets.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             words = line.split()
-            if len(words) == 1 or words[1] in ARGUMENTS:
-                words[:1] = words[0].rpartition(".")[::2]
             yield words[0], words[1], words[2] if len(words) > 2 else "cmd"
 
 
@@ -174,8 +185,8 @@ TRICKS: dict[str, bytes] = {
     "extension-cache": name("copyreg", "_extension_cache") + b"K\x05" + name("os", "system") + b"s0" + call(b"\x82\x05", text(ECHO)),
     "dispatch-table": name("copyreg", "dispatch_table") + name("builtins", "int") + name("os", "system") + b"s",
     "set-on-modules": name("sys", "modules") + text("os") + name("builtins", "object") + b"s",
-    "set-on-environment": name("os", "environ") + text("LD_PRELOAD") + text("/tmp/x.so") + b"s",  # noqa: S108
-    "append-to-path": name("sys", "path") + text("/tmp/weighbridge") + b"a",  # noqa: S108
+    "set-on-environment": name("os", "environ") + text("LD_PRELOAD") + text("/tmp/x.so") + b"s",
+    "append-to-path": name("sys", "path") + text("/tmp/weighbridge") + b"a",
     "appends-to-meta-path": name("sys", "meta_path") + b"(" + name("builtins", "object") + b"e",
     "build-on-class": name("sklearn.base", "BaseEstimator") + b"N" + dictionary(text("fit"), name("os", "system")) + b"\x86b",
     "build-on-function": name("torch._utils", "_rebuild_tensor_v2") + b"N" + dictionary(text("__code__"), b"N") + b"\x86b",
@@ -254,9 +265,14 @@ TRICKS: dict[str, bytes] = {
 }  # fmt: skip
 
 
+UNSURE = {"carriage-returns", "pow-bomb", "range-of-list", "defaultdict-of-danger", "attrgetter-dunder"}
+"""They import nothing that there is, only cost time, or name what is not called while loading."""
+
+
 def tricks() -> Cases:
     for number, (trick, program) in enumerate(TRICKS.items()):
-        yield fail("pickle-trick", trick, "model.pkl", proto(2 + number % 4) + program + STOP)
+        case = unknown if trick in UNSURE else fail
+        yield case("pickle-trick", trick, "model.pkl", proto(2 + number % 4) + program + STOP)
 
 
 FRAMED: dict[str, Callable[[bytes], bytes]] = {
@@ -322,8 +338,13 @@ def _xxh32(content: bytes) -> int:
 
 def framings() -> Cases:
     for how, wrap in FRAMED.items():
-        path = "model.joblib" if how in ("gzip", "bzip2", "xz", "lzma", "zlib", "joblib-zfile", "lz4") else "model.pkl"
-        yield fail("pickle-framing", how, path, wrap(command()))
+        path = (
+            "model.joblib"
+            if how in ("gzip", "bzip2", "xz", "lzma", "zlib", "joblib-zfile", "lz4")
+            else "model.pkl"
+        )
+        case = unknown if how == "behind-zeros" else fail
+        yield case("pickle-framing", how, path, wrap(command()))
 
 
 NAMES = (
@@ -337,9 +358,15 @@ NAMES = (
 def disguises() -> Cases:
     for path in NAMES:
         yield fail("pickle-name", path, path, attack(2 if len(path) % 2 else 4))
-    yield fail("pickle-name", "text-only-pickle", "README.md", b"cos\nsystem\n(S'" + ECHO.encode() + b"'\ntR.")
-    yield fail("pickle-name", "text-only-pickle-json", "config.json", b"(S'" + ECHO.encode() + b"'\nios\nsystem\n.")
-    yield fail("pickle-name", "text-only-pickle-txt", "vocab.txt", b"(cos\nsystem\nV" + ECHO.encode() + b"\no.")
+    yield fail(
+        "pickle-name", "text-only-pickle", "README.md", b"cos\nsystem\n(S'" + ECHO.encode() + b"'\ntR."
+    )
+    yield fail(
+        "pickle-name", "text-only-pickle-json", "config.json", b"(S'" + ECHO.encode() + b"'\nios\nsystem\n."
+    )
+    yield fail(
+        "pickle-name", "text-only-pickle-txt", "vocab.txt", b"(cos\nsystem\nV" + ECHO.encode() + b"\no."
+    )
 
 
 # -- what cannot be judged

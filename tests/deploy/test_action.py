@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.cli.conftest import write_model
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +28,14 @@ def action(tmp_path):
     model = write_model(tmp_path / "model")
 
     def run(**inputs: str) -> Ran:
-        given = {"path": str(model), "command": "scan", "key": "", "policy": "", "version": "", "sarif": "w.sarif"}
+        given = {
+            "path": str(model),
+            "command": "scan",
+            "key": "",
+            "policy": "",
+            "version": "",
+            "sarif": "w.sarif",
+        }
         environment = {f"INPUT_{name.upper()}": value for name, value in (given | inputs).items()}
         environment |= {
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
@@ -46,7 +52,10 @@ def action(tmp_path):
             text=True,
             check=False,
         )
-        read = {name: (tmp_path / name).read_text() if (tmp_path / name).exists() else "" for name in ("summary.md", "output")}
+        read = {
+            name: (tmp_path / name).read_text() if (tmp_path / name).exists() else ""
+            for name in ("summary.md", "output")
+        }
         outputs = dict(line.split("=", 1) for line in read["output"].splitlines())
         return Ran(done.returncode, done.stdout, read["summary.md"], outputs, tmp_path / "w.sarif")
 

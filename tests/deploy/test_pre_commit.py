@@ -13,7 +13,8 @@ HARMFUL = b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00echoq\x00\x85R."
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(
-        not PROGRAM.exists() and os.environ.get("WEIGHBRIDGE_REAL") != "1", reason="pre-commit is not installed"
+        not PROGRAM.exists() and os.environ.get("WEIGHBRIDGE_REAL") != "1",
+        reason="pre-commit is not installed",
     ),
 ]
 

@@ -21,13 +21,16 @@ def main() -> int:
     parser.add_argument("targets", nargs="*")
     options, rest = parser.parse_known_args()
     if options.inside:
-        return inside(options.inside, rest)
+        return inside(options.inside, [*rest, *options.targets])
     from tests.fuzz.targets import TARGETS
 
     names = options.targets or list(TARGETS)
     share = max(1, options.seconds // len(names))
     failed = [name for name in names if run(name, share) != 0]
-    print(f"{len(names) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    print(
+        f"{len(names) - len(failed)} passed, {len(failed)} failed"
+        + (f": {', '.join(failed)}" if failed else "")
+    )
     return 1 if failed else 0
 
 
@@ -35,12 +38,25 @@ def run(name: str, seconds: int) -> int:
     """One target in its own process."""
     folder = ROOT / ".work" / "fuzz" / name
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, "--inside", name, f"-max_total_time={seconds}", "-timeout=20",
-               "-rss_limit_mb=1024", "-max_len=65536", "-print_final_stats=0", "-verbosity=0",
-               f"-artifact_prefix={folder}/", str(folder)]
+    command = [
+        sys.executable,
+        __file__,
+        "--inside",
+        name,
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=1024",
+        "-max_len=65536",
+        "-print_final_stats=0",
+        "-verbosity=0",
+        f"-artifact_prefix={folder}/",
+        str(folder),
+    ]
     command += [str(path) for path in sorted((ROOT / "tests" / "samples").iterdir()) if path.is_dir()]
     print(f"fuzz {name} for {seconds} s", flush=True)
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+    ).returncode
 
 
 def inside(name: str, arguments: list[str]) -> int:

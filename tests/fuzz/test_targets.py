@@ -50,6 +50,8 @@ def test_target_survives_samples_and_damage(name):
         TARGETS[name](damaged(data, dice))
 
 
-@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize(
+    "path", sorted(REGRESSIONS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
 def test_what_fuzzing_found_stays_mended(path):
     TARGETS[path.parent.name](path.read_bytes())

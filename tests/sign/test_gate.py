@@ -17,7 +17,11 @@ def statement(**changes):
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": "m", "digest": {"weighbridge-files-v1-sha256": FILES}}],
         "predicateType": "weighbridge.check/v1",
-        "predicate": {"verdict": "admitted", "policy": {"name": "p", "digest": "sha256:00"}, "timeVerified": "2026"},
+        "predicate": {
+            "verdict": "admitted",
+            "policy": {"name": "p", "digest": "sha256:00"},
+            "timeVerified": "2026",
+        },
     }
     return json.dumps(whole | changes).encode()
 

@@ -147,14 +147,19 @@ def _gathered(pieces: "Iterator[bytes | Gap]", source: Source, budget: Budget) -
 
 def _streams(source: Source, codec: _Codec, budget: Budget) -> "Iterator[bytes | Gap]":
     """The contents of all streams behind each other, then a gap for what is no further stream."""
-    at, run, data = 0, codec.new(), b""
-    while True:
+    run, start, steps = codec.new(), 0, 0
+    data = source.read(0, CHUNK)
+    at = len(data)
+    while data or not run.needs_input:
         budget.tick()
         try:
             piece = run.decompress(data, CHUNK)
         except (zlib.error, OSError, lzma.LZMAError, EOFError) as error:
+            if codec.format != "zlib" or "data check" in str(error):
+                yield from _before_the_break(source, codec, start, steps)
             yield Gap(code="bad-stream", message=f"{codec.format} stream is broken: {error}", offset=at)
             return
+        steps += 1
         if piece:
             yield piece
         if run.eof:
@@ -162,15 +167,31 @@ def _streams(source: Source, codec: _Codec, budget: Budget) -> "Iterator[bytes |
             if not codec.several or source.read(at, len(codec.magic)) != codec.magic:
                 yield from _behind(source, at)
                 return
-            run, data = codec.new(), b""
+            run, start, steps = codec.new(), at, 0
         elif not run.needs_input:
             data = b""
             continue
         data = source.read(at, CHUNK)
         at += len(data)
-        if not data:
-            yield Gap(code="truncated", message=f"{codec.format} stream ends early", offset=at)
-            return
+    yield Gap(code="truncated", message=f"{codec.format} stream ends early", offset=at)
+
+
+def _before_the_break(source: Source, codec: _Codec, start: int, steps: int) -> Iterator[bytes]:
+    """What the step that failed would have given: a loader has it, and has run it, before it meets a wrong checksum."""
+    run, at = codec.new(), start
+    data = b""
+    for step in range(steps + 1):
+        data = source.read(at, CHUNK) if run.needs_input else b""
+        at += len(data)
+        if step < steps:
+            run.decompress(data, CHUNK)
+    try:
+        for number in range(len(data)):
+            yield run.decompress(data[number : number + 1], 64)
+            while not run.needs_input:
+                yield run.decompress(b"", 64)
+    except (zlib.error, OSError, lzma.LZMAError, EOFError):
+        return
 
 
 def _behind(source: Source, at: int) -> Iterator[Gap]:

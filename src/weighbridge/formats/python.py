@@ -367,10 +367,15 @@ class _Names:
     def _name(self, name: str) -> tuple[str, ...]:
         bound = self._bound.get(name)
         if name in _BUILTINS:
-            return (*sorted(bound or ()), f"builtins.{name}")
+            return (*sorted(bound or ()), *self._starred(name), f"builtins.{name}")
         if bound is None:
-            return (f"unbound.{name}",)
+            return (*self._starred(name), f"unbound.{name}")
         return tuple(sorted(bound)) or ("?",)
+
+    def _starred(self, name: str) -> tuple[str, ...]:
+        """What a name is where nobody binds it and `from os import *` may have brought it."""
+        modules = sorted(found.removesuffix(".*") for found in self._bound.get("*", ()) if found.endswith(".*"))
+        return tuple(f"{module}.{name}" for module in modules if not module.startswith("."))
 
     def _item(self, node: ast.Subscript) -> tuple[str, ...]:
         """`sys.modules["os"]`, `builtins.__dict__["exec"]` and `globals()["f"]` are names too."""

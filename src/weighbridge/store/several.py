@@ -24,7 +24,9 @@ class SeveralFiles:
         return files.open(inner)
 
 
-def open_artifacts(paths: Sequence[str], *, links: Links = Links.INSIDE, exclude: Collection[str] = ()) -> Artifact:
+def open_artifacts(
+    paths: Sequence[str], *, links: Links = Links.INSIDE, exclude: Collection[str] = ()
+) -> Artifact:
     """One artifact over all paths. Raises `UsageError` (`no-such-path`, `same-path`)."""
     if len(paths) == 1:
         return open_artifact(paths[0], links=links, exclude=exclude)

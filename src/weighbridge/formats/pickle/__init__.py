@@ -48,6 +48,8 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a torch file of before 1.6 (torch/serialization.py, MAGIC_NUMBER)."""
 MAX_PROGRAMS = 10_000
 """Pickles in one stream."""
+MAX_CONSTANTS = 256
+"""Pickles of mere constants that are passed over to find out whether bytes without a header are pickles at all."""
 PADDING = 4096
 """Zeros or white space behind the last pickle that are only padding."""
 
@@ -76,7 +78,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
 
     registry: dict[int, Value] = {}
     first = run(source, budget, hook=hook, registry=registry)
-    if not _loads(first, source):
+    if not _loads(first, source) and not _leads_on(first, source, budget):
         raise InputError("not-this-format", "an unpickler refuses it before it does anything")
     if first.broken is None and type(first.value) is int and first.value == TORCH_MAGIC:
         return _torch_legacy(source, budget, name)
@@ -212,6 +214,17 @@ def _loads(program: PickleProgram, source: Source) -> bool:
     if program.broken is None:
         return program.effects or _only_padding(source, program.end)
     return _imports(program)
+
+
+def _leads_on(program: PickleProgram, source: Source, budget: Budget) -> bool:
+    """Whether a loader that reads on comes to a pickle that calls something, behind some that only hold constants."""
+    for _ in range(MAX_CONSTANTS):
+        if program.broken is not None or program.end >= source.size:
+            return False
+        program = run(source, budget, offset=program.end)
+        if program.calls or program.changes:
+            return True
+    return False
 
 
 def _imports(program: PickleProgram) -> bool:

@@ -255,7 +255,8 @@ class Machine:
 
     def change(self, how: str, target: Value, value: Value) -> None:
         """Record state that is set on something which is no plain container."""
-        change = Change(how, target, value, self.at, self.stream.index)
+        lengths = _lengths(value) if type(value) is tuple else ()
+        change = Change(how, target, value, self.at, self.stream.index, lengths)
         self.changes.append(change)
         if type(target) is Call:
             if type(target.changes) is list:
@@ -396,6 +397,10 @@ class Machine:
 
 INERT = frozenset({type(None), bool, int, float, str, bytes, tuple, List, Dict, Set, FrozenSet, Blob})
 _CHEAP_KEYS = frozenset({type(None), bool, int, float, str, bytes, Global, Call, Persistent, FrozenSet})
+
+
+def _lengths(value: tuple[Value, ...]) -> tuple[int, ...]:
+    return tuple(len(item) if type(item) is List else -1 for item in value[:16])
 
 
 def kind_of(value: Value) -> str:

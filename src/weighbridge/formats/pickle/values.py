@@ -152,6 +152,8 @@ class Change(_Node):
     """The state of a BUILD; else the items, flat, in a `List`."""
     offset: int
     index: int
+    lengths: tuple[int, ...] = ()
+    """Of the lists in a state that is a tuple, at that moment: they may grow later. -1 for other members."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

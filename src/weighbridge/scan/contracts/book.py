@@ -36,6 +36,10 @@ class Contract:
     """The class of the result: "" for itself, `@0` for the class given as the first argument, or a name."""
     checks: tuple[str, ...] = ()
     """Further checks over all arguments (`shapes.CHECKS`)."""
+    never: tuple[str, ...] = ()
+    """Attributes that a state may not set: methods that the class calls while it is filled."""
+    only_called: bool = False
+    """True when the name is safe only with the arguments seen here: it may not be handed on to be called later."""
     otherwise: str = ""
     """What setting any other state does, where that is harm with a name: the end of "loading this file …"."""
     enum: bool = False
@@ -99,7 +103,9 @@ def _add(found: dict[str, Contract], contract: Contract) -> None:
     found[contract.name] = contract
 
 
-_KEYS = {"names", "modules", "why", "call", "new", "state", "items", "makes", "checks", "enum", "otherwise"}
+_KEYS = {
+    "names", "modules", "why", "call", "new", "state", "items", "makes", "checks", "enum", "never", "only_called", "otherwise",
+}  # fmt: skip
 
 
 def _contract(name: str, table: Mapping[str, Any]) -> Contract:
@@ -115,6 +121,8 @@ def _contract(name: str, table: Mapping[str, Any]) -> Contract:
         items=tuple(table.get("items", ())),
         makes=table.get("makes", ""),
         checks=tuple(table.get("checks", ())),
+        never=tuple(table.get("never", ())),
+        only_called=table.get("only_called", False),
         otherwise=table.get("otherwise", ""),
         enum=table.get("enum", False),
     )

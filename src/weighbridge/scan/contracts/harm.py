@@ -34,7 +34,7 @@ def harm_of(path: str) -> str:
     """What `module.name` does, however it is spelled: also as the tail of a longer dotted path."""
     words = path.split(".")
     exact, modules, _ = _lists()
-    for start in range(min(len(words), MAX_STEPS)):
+    for start in reversed(range(min(len(words), MAX_STEPS))):
         if start and words[start] not in _TOPS:
             continue
         tail = words[start:]
@@ -233,6 +233,18 @@ _COMMANDS = re.compile(
 )
 
 
+_OPENERS = re.compile(
+    r"(?:^|_)(?:open|load|loads|loader|read|write|save|dump|fetch|restore|connect|clone|parse|unpickle|include|import|upload)(?:_|$)"
+    r"|from_(?:file|pretrained|url|path)(?:_|$)"
+)
+_STARTERS = re.compile(r"(?:Popen|[Ss]ub[Pp]rocess)$")
+
+
+def _place(args: Value) -> bool:
+    """Whether a path or an address is among the arguments."""
+    return any(_PLACES.search(text[:4096]) for text in _strings(args))
+
+
 def looks(call: Call, name: str) -> str:
     """What a call outside all contracts looks like, from its name and arguments; "" when it looks like nothing bad."""
     target = call.callable
@@ -246,8 +258,13 @@ def looks(call: Call, name: str) -> str:
             return f"calls {name}, a function of Python's own that builds no data"
         if top in _WELL_KNOWN and not looks_like_maker(target.qualname):
             return f"calls {name}, a function of {top} that builds no data"
-        if _COMMANDS.search((target.qualname or "").rpartition(".")[2]) and any(_strings(call.args)):
+        last = (target.qualname or "").rpartition(".")[2]
+        if _COMMANDS.search(last) and any(_strings(call.args)):
             return f"calls {name}, whose name says that it runs what it is given"
+        if _OPENERS.search(last) and _place(call.args):
+            return f"calls {name}, whose name says that it opens the path or address that it is given"
+    if type(target) is Global and _STARTERS.search(target.qualname or "") and any(_strings(call.args)):
+        return f"calls {name}, whose name says that it starts a program"
     library = type(target) is Global and (target.module or "").partition(".")[0] in _WELL_KNOWN
     return f"calls {name} with what looks like a command" if suspicious(call.args, places=library) else ""
 

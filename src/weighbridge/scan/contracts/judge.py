@@ -21,8 +21,9 @@ from weighbridge.formats.pickle import (
     Persistent,
     PickleProgram,
     Value,
-    walk,
+    is_constant,
 )
+from weighbridge.formats.pickle.values import children
 from weighbridge.scan.contracts import harm
 from weighbridge.scan.contracts.book import Contract, find
 from weighbridge.scan.contracts.shapes import (
@@ -30,6 +31,7 @@ from weighbridge.scan.contracts.shapes import (
     allowed,
     class_of,
     contract_of,
+    executes_text,
     failed_check,
     fits,
     storage_of,
@@ -247,9 +249,12 @@ class _Judge:
     # -- names
 
     def _lookup(self, found: Global, passed: set[int]) -> Iterator[Judged]:
-        if id(found) in self._called or (
-            found.module is not None and find(found.module, found.qualname) is not None
-        ):
+        contract = find(found.module, found.qualname)
+        handed_on = id(found) in passed
+        if contract is not None and contract.only_called and handed_on:
+            does = f"hands on {found.name}, which is safe only with the arguments seen here"
+            yield Judged(level=Level.UNPROVED, what=found, name=found.name, does=does, kind="lookup")
+        if contract is not None or id(found) in self._called:
             return
         if found.module is None:
             yield Judged(
@@ -261,7 +266,7 @@ class _Judge:
             )
             return
         does = harm.harm_of(found.name)
-        if does and harm.grave(does) and id(found) in passed:
+        if does and harm.grave(does) and handed_on:
             yield Judged(level=Level.HARMFUL, what=found, name=found.name, kind="lookup",
                          does=f"hands on {found.name}, which {does}")  # fmt: skip
         elif does:
@@ -274,9 +279,7 @@ class _Judge:
     def _passed(self) -> set[int]:
         """Names that stand in arguments or in state: somebody may call them."""
         if self._seen is None:
-            roots = [v for call in self._program.calls for v in (call.args, call.kwargs)]
-            roots += [change.value for change in self._program.changes]
-            self._seen = {id(value) for value in walk(*roots) if type(value) is Global}
+            self._seen = _handed_on(self._program)
         return self._seen
 
     # -- state
@@ -292,7 +295,7 @@ class _Judge:
         if contract is None and _is_unproved(target):
             return  # the object itself is named as unproved; its state is part of the same doubt
         name = class_of(target).replace(":", ".") or _spelled(target.callable)
-        if contract is not None and contract.otherwise and change.how == "BUILD":
+        if contract is not None and contract.otherwise and executes_text(change.value):
             yield Judged(level=Level.HARMFUL, what=change, name=name, kind="state", does=contract.otherwise)
             return
         does = f"sets state on {name} that is outside its contract"
@@ -300,8 +303,10 @@ class _Judge:
 
     def _change_allowed(self, change: Change, target: Call, contract: Contract) -> bool:
         if change.how == "BUILD":
-            use = Use(index=change.index, target=target)
-            return any(fits(change.value, shape, use) for shape in contract.state)
+            use = Use(index=change.index, target=target, lengths=change.lengths)
+            return not _sets(change.value, contract.never) and any(
+                fits(change.value, s, use) for s in contract.state
+            )
         kind = {"APPEND": "list", "APPENDS": "list", "SETITEMS": "dict", "ADDITEMS": "set"}[change.how]
         return kind in contract.items
 
@@ -351,6 +356,36 @@ def _base_fits(base: Value, state: Value, index: int) -> bool:
         return state is None
     shape = _BASES.get(name)
     return shape is not None and fits(state, shape, Use(index=index))
+
+
+def _handed_on(program: PickleProgram) -> set[int]:
+    """Names that stand in arguments or in state, at any depth; being called is not being handed on."""
+    todo: list[Value] = [v for call in program.calls for v in (call.args, call.kwargs)]
+    todo += [change.value for change in program.changes]
+    names: set[int] = set()
+    seen: set[int] = set()
+    while todo:
+        value = todo.pop()
+        if is_constant(value) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if type(value) is Global:
+            names.add(id(value))
+        elif type(value) is Call:
+            todo += [value.args, value.kwargs, *(change.value for change in value.changes)]
+        else:
+            todo += children(value)
+    return names
+
+
+def _sets(state: Value, names: tuple[str, ...]) -> bool:
+    """Whether a state sets one of these attributes."""
+    if not names:
+        return False
+    parts = state if type(state) is tuple else (state,)
+    return any(
+        type(part) is Dict and any(type(key) is str and key in names for key in part[::2]) for part in parts
+    )
 
 
 _BASES = {

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 
 from weighbridge.formats.numpy import RECORDS, dtype_of_typestr, dtype_of_value
 from weighbridge.formats.pickle import Blob, Call, Dict, FrozenSet, Global, List, Persistent, Set, Value
@@ -24,6 +25,8 @@ class Use:
     args: tuple[Value, ...] = ()
     target: Value = None
     """The object that a state is set on."""
+    lengths: tuple[int, ...] = ()
+    """`Change.lengths` of that state."""
 
 
 Word = Callable[[Value, Use], bool]
@@ -181,7 +184,10 @@ def _dtype_state(value: Value, use: Use) -> bool:
 
 
 def _array_state(value: Value, use: Use) -> bool:
-    """(version, shape, dtype, fortran, data): bytes for plain items, a list for objects."""
+    """(version, shape, dtype, fortran, data): bytes for plain items, for objects a list of exactly as many.
+
+    numpy takes as many objects as the shape says without looking at the list's length.
+    """
     if type(value) is not tuple or len(value) not in (4, 5):
         return False
     shape, dtype, fortran, data = value[-4:]
@@ -190,7 +196,11 @@ def _array_state(value: Value, use: Use) -> bool:
         return False
     if type(use.target) is Call and len(use.target.changes) > 1:
         return False
-    return type(data) is List if found.objects else _bytes(data, use) or type(data) is str
+    if not found.objects:
+        return _bytes(data, use) or type(data) is str
+    return (
+        type(data) is List and len(use.lengths) >= len(value) and use.lengths[len(value) - 1] == prod(shape)
+    )
 
 
 def _sizes(value: Value) -> bool:
@@ -212,12 +222,72 @@ _PARSERS = re.compile(
 """scipy.stats._distn_infrastructure.parse_arg_template, filled with names of shape parameters only."""
 
 
+_DISTRIBUTION = frozenset(
+    {"__doc__", "_ctor_param", "_parse_arg_template", "_random_state", "_stats_has_moments", "_support", "a", "b", "badvalue",
+     "inc", "moment_tol", "moment_type", "name", "numargs", "shapes", "vecentropy", "xtol", "extradoc", "longname", "generic_moment"}
+)  # fmt: skip
+
+
 def _distribution_state(value: Value, use: Use) -> bool:
     """scipy executes the attribute `_parse_arg_template` when it sets this state: it must be scipy's own template."""
-    if not _attributes(value, use):
+    return _only(value, _DISTRIBUTION) and not executes_text(value)
+
+
+def executes_text(value: Value) -> bool:
+    """Whether a distribution's state holds a text to execute that is not scipy's own."""
+    if type(value) is not Dict:
         return False
     texts = [item for key, item in value.pairs() if key == "_parse_arg_template"]
-    return all(type(text) is str and len(text) < 4096 and _PARSERS.fullmatch(text) for text in texts)
+    return not all(type(text) is str and len(text) < 4096 and _PARSERS.fullmatch(text) for text in texts)
+
+
+def _only(value: Value, names: frozenset[str]) -> bool:
+    """A dict of no other attributes than these."""
+    return type(value) is Dict and all(type(key) is str and key in names for key in value[::2])
+
+
+_WRAPPER = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
+"""Any other attribute could take the place of a method that joblib calls while it loads."""
+
+
+def _booster_state(value: Value, use: Use) -> bool:
+    """The model as text or bytes: its `encode` is called."""
+    if not _attributes(value, use):
+        return False
+    handles = [item for key, item in value.pairs() if key in ("handle", "_handle")]
+    return all(item is None or type(item) is str or _bytes(item, use) for item in handles)
+
+
+def _predictor_state(value: Value, use: Use) -> bool:
+    """The attribute `nodes` is an array: its `astype` is called."""
+    return _attributes(value, use) and all(_array(item, use) for key, item in value.pairs() if key == "nodes")
+
+
+_ARRAYS = frozenset(
+    {"numpy:ndarray", "numpy:recarray", "numpy.rec:recarray", "numpy:matrix", "joblib.numpy_pickle:NumpyArrayWrapper", "pandas:Categorical"}
+)  # fmt: skip
+
+
+def _array(value: Value, _: Use) -> bool:
+    """An array of numpy or pandas, also as joblib writes it."""
+    name = class_of(value) if type(value) is Call else ""
+    return name in _ARRAYS or name.startswith(("pandas.arrays:", "pandas.core.arrays."))
+
+
+def _index_data(value: Value, use: Use) -> bool:
+    """Arguments of an index: methods of theirs are called, so that each is a plain value or of a known library."""
+    if type(value) is not Dict:
+        return False
+    return all(type(key) is str and (_plain(item, use) or _of_library(item)) for key, item in value.pairs())
+
+
+def _of_library(value: Value) -> bool:
+    if type(value) in (tuple, List):
+        return all(_of_library(item) or _plain(item, Use(index=0)) for item in value[:MAX_ITEMS])
+    if type(value) is not Call:
+        return type(value) is Global
+    top = class_of(value).partition(":")[0].partition(".")[0]
+    return top in ("numpy", "pandas", "datetime", "builtins", "joblib", "zoneinfo")
 
 
 def _storage(value: Value, _: Use) -> bool:
@@ -276,6 +346,13 @@ WORDS: Mapping[str, Word] = {
     "array-state": _array_state,
     "masked-state": _masked_state,
     "distribution-state": _distribution_state,
+    "wrapper-state": lambda value, _: _only(value, _WRAPPER),
+    "booster-state": _booster_state,
+    "predictor-state": _predictor_state,
+    "index-data": _index_data,
+    "array": _array,
+    "arrays": lambda value, use: type(value) in (tuple, List) and all(_array(item, use) for item in value),
+    "nothing": lambda value, _: type(value) is tuple and value == (0,),
     "storage": _storage,
     "tensor": _tensor,
     "no-hooks": _ordered,
@@ -334,7 +411,7 @@ def _tensor_in_storage(use: Use) -> bool:
     if 0 in size:
         return bool(offset <= storage.elements)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    return bool(last * _width(use, storage) < storage.elements)
+    return bool((last + 1) * _width(use, storage) <= storage.elements)
 
 
 def _tuple_of(value: Value) -> Value:
@@ -415,7 +492,31 @@ def _known_attribute(use: Use) -> bool:
     return find(owner.module, f"{owner.qualname}.{name}") is not None
 
 
+def _tree(use: Use) -> bool:
+    """`Tree(features, classes, outputs)`: the array has an item for each output, which is not checked there."""
+    return shape_of_array(use.args[1], use.index) == (use.args[2],)
+
+
+def shape_of_array(value: Value, before: int) -> tuple[int, ...] | None:
+    """The shape that an array has before an opcode; None where it is not known."""
+    if type(value) is not Call or type(value.callable) is not Global or type(value.args) is not tuple:
+        return None
+    if value.callable.qualname == "_frombuffer" and len(value.args) > 2:
+        return value.args[2] if _sizes(value.args[2]) else None
+    states = [change for change in value.changes if change.how == "BUILD"]
+    if len(states) != 1 or states[0].index > before:
+        return None
+    state = states[0].value
+    if type(state) is tuple and len(state) > 3:
+        return state[-4] if _sizes(state[-4]) else None
+    if type(state) is Dict and class_of(value) == "joblib.numpy_pickle:NumpyArrayWrapper":
+        shapes = [item for key, item in state.pairs() if key == "shape"]
+        return shapes[-1] if shapes and _sizes(shapes[-1]) else None
+    return None
+
+
 CHECKS: Mapping[str, Callable[[Use], bool]] = {
+    "tree": _tree,
     "known-attribute": _known_attribute,
     "tensor-in-storage": _tensor_in_storage,
     "scalar": _scalar,

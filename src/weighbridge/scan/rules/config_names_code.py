@@ -21,11 +21,23 @@ KEYS = (
     "py/reduce",
     "parent_library",
 )
+_WORDS = r"(_target_|loader_module|class_path|cls_path)"
+_SPACE = r"[ \t]*(?:#[^\n]*)?(?:\r?\n[ \t]*)?"
 _YAML = re.compile(
-    r"""(?:^[ \t]*(?:-[ \t]+)*|[{,][ \t]*)["']?(_target_|loader_module|class_path|cls_path)["']?[ \t]*:"""
-    r"""[ \t]*(?:\r?\n[ \t]+)?["']?([^\s"'#,}\]]+)""",
+    r"""(?:^[ \t]*(?:[-?][ \t]+)*|[\[{,][ \t]*)["']?"""
+    + _WORDS
+    + r"""["']?"""
+    + _SPACE
+    + r":"
+    + r"(?:[ \t]*[>|][-+0-9]*)?"
+    + _SPACE
+    + r"""["']?([^\s"'#,}\]]+)""",
     re.MULTILINE,
 )
+_MENTION = re.compile(rf"\b{_WORDS}\b")
+_PROPERTY = re.compile(r"(?<![^\s:\[{,])(?:![^\s,\[\]{}]*|&[^\s,\[\]{}]+)[ \t]+(?=\S)")
+"""A tag or an anchor in front of a node."""
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|(\r?\n[ \t]*))")
 _CLASS = re.compile(r"_?[A-Z]\w*\Z")
 _SENTENCE_TRANSFORMERS = re.compile(r"sentence_transformers(\.[a-z_]\w*)*\.[A-Z]\w*\Z")
 _HARMLESS = re.compile(r"(mlflow|nemo|transformers|diffusers|sentence_transformers|peft)(\.[a-z]\w*)*\Z")
@@ -51,7 +63,7 @@ class ConfigNamesCode(Rule):
     Classes of the library that loads the config, by the path under which the library publishes them.
 
     ## Known problems
-    YAML is searched, not parsed: a key that is spelt with escapes or comes through an anchor is not seen.
+    YAML is searched, not parsed. Escapes are followed; a key that comes through an alias leaves the file undecided.
 
     ## References
     - CVE-2025-23304 (NeMo): instantiation through Hydra
@@ -73,10 +85,23 @@ class ConfigNamesCode(Rule):
                         replace(place, line=reading.line(path)), str(path[-1]), target, verdict
                     )
         elif isinstance(reading, TextReading):
-            for match in _YAML.finditer(reading.text):
+            text = _plain(reading.text)
+            matches = list(_YAML.finditer(text))
+            for match in matches:
                 if verdict := judged(match[2]):
-                    line = reading.text.count("\n", 0, match.start(1)) + 1
+                    line = text.count("\n", 0, match.start(1)) + 1
                     yield self._finding(replace(place, line=line), match[1], match[2], verdict)
+            yield from self._elsewhere(text, {match.start(1) for match in matches}, place)
+
+    def _elsewhere(self, text: str, seen: set[int], place: Place) -> Iterator[Finding]:
+        """One finding for the first such word that stands where no plain key does: an alias may make it one."""
+        for match in _MENTION.finditer(text):
+            before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+            if match.start(1) not in seen and not before.lstrip().startswith("#"):
+                line = text.count("\n", 0, match.start(1)) + 1
+                message = f'"{match[1]}" stands where it may become a key that names code'
+                yield self.finding(replace(place, line=line), message, doubt=True)
+                return
 
     def _finding(self, place: Place, key: str, target: str, verdict: str) -> Finding:
         if verdict == "?":
@@ -85,9 +110,17 @@ class ConfigNamesCode(Rule):
         return self.finding(place, message, severity=Severity.ERROR)
 
 
+def _plain(text: str) -> str:
+    """The YAML without escapes, and without the tags and anchors in front of nodes."""
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda m: chr(int(m[1] or m[2] or m[3], 16)) if m[4] is None else "", text)
+    return _PROPERTY.sub("", text)
+
+
 def judged(target: str) -> str:
     """What calling a dotted name does, in a word; "?" where that is not known, "" where it is harmless."""
     from weighbridge.scan import python_names as known
+    from weighbridge.scan.contracts import harm
     from weighbridge.scan.python_effects import danger
 
     parts = target.replace(":", ".").split(".")
@@ -95,6 +128,8 @@ def judged(target: str) -> str:
         if part in known.MODULES_NOT_TO_PASS_ON:
             return danger(".".join(parts[index:]), True) or known.REWIRES
     if what := danger(".".join(parts), True) or danger(f"builtins.{target}", True):
+        return what
+    if harm.is_stdlib(parts[0]) and (what := harm.harm_of(".".join(parts))):
         return what
     if _HARMLESS.match(target) or _SENTENCE_TRANSFORMERS.match(target):
         return ""

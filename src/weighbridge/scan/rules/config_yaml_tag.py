@@ -1,8 +1,9 @@
-"""The rule `config-yaml-tag`."""
+"""The rule `config-yaml-tag`: escapes (`%6F`) and `%TAG` directives are followed, anything else is text."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import unquote
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
@@ -11,6 +12,7 @@ from weighbridge.scan.rule import Rule
 
 _TAG = re.compile(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
 _OWN = re.compile(r"^%TAG\s+\S+\s+tag:yaml\.org,2002:python", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^%TAG[ \t]+(!\w*!?)[ \t]+(\S+)", re.MULTILINE)
 
 
 class ConfigYamlTag(Rule):
@@ -45,6 +47,17 @@ class ConfigYamlTag(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a tag."""
         if isinstance(reading, TextReading):
-            for match in (*_TAG.finditer(reading.text), *_OWN.finditer(reading.text)):
-                line = reading.text.count("\n", 0, match.start()) + 1
-                yield self.finding(replace(place, line=line), f"loading this YAML builds {match[0][:120]}")
+            for at, tag in _tags(unquote(reading.text) if "%" in reading.text else reading.text):
+                line = reading.text.count("\n", 0, at) + 1
+                yield self.finding(replace(place, line=line), f"loading this YAML builds {tag[:120]}")
+
+
+def _tags(text: str) -> Iterator[tuple[int, str]]:
+    """Where each tag stands and what it is in full; `%TAG` lets a document spell the beginning elsewhere."""
+    for match in (*_TAG.finditer(text), *_OWN.finditer(text)):
+        yield match.start(), match[0]
+    for directive in _DIRECTIVE.finditer(text):
+        for match in re.finditer(re.escape(directive[1]) + r"([^\s,\[\]{}]+)", text[directive.end() :]):
+            tag = _TAG.match(directive[2] + match[1])
+            if tag:
+                yield directive.end() + match.start(), tag[0]
