@@ -20,8 +20,9 @@ from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
 from weighbridge.core.evidence import WORST_FIRST, Evidence, Outcome, worst
 from weighbridge.core.finding import FileResult, Finding, Place, Unread
-from weighbridge.core.manifest import Entry, Manifest
+from weighbridge.core.manifest import Difference, Entry, Manifest
 from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
+from weighbridge.core.text import visible
 from weighbridge.measure import Measurement, Plan, Progress, measure
 from weighbridge.policy import Policy, answers, examined, judge, suppress
 from weighbridge.policy.words import Need
@@ -33,7 +34,7 @@ from weighbridge.sign.bundle import (
     distinct,
     read_bundles,
 )
-from weighbridge.sign.verify import verify, wanted_plan
+from weighbridge.sign.verify import check_signer, expected_files, verify, wanted_plan
 from weighbridge.store import Links, open_artifacts, read_beside
 from weighbridge.trust.keyring import Keyring
 from weighbridge.trust.quorum import Requirement, judge_signatures
@@ -67,6 +68,8 @@ class Request:
     """Let files pass that a signature does not name."""
     allow_ignored: tuple[str, ...] = ()
     """Paths that may be there although the signer left them out."""
+    fail_fast: bool = False
+    """Stop reading at the first file that differs from what a trusted signer signed; only where nothing is scanned."""
     links: Links = Links.INSIDE
     limits: Limits = field(default_factory=Limits)
     jobs: int | None = None
@@ -85,7 +88,12 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
     plan = _plan(request, bundles)
     scanner = _scanner(request)
     measurement = measure(
-        artifact, plan, examine=scanner.examine if scanner else None, progress=progress, jobs=request.jobs
+        artifact,
+        plan,
+        examine=scanner.examine if scanner else None,
+        expected=_expected(request, bundles) or None,
+        progress=progress,
+        jobs=request.jobs,
     )
 
     # 3. Who signed it, and is it what they signed?
@@ -189,6 +197,18 @@ def _plan(request: Request, bundles: Sequence[Bundle]) -> Plan:
     )
 
 
+def _expected(request: Request, bundles: Sequence[Bundle]) -> dict[str, bytes]:
+    """path → SHA-256 by the first bundle that somebody trusted signed; nothing unless an early stop was asked for."""
+    if not request.fail_fast or Ask.CONTENT in request.ask:
+        return {}
+    keyring = request.keyring
+    for bundle in bundles:
+        check = check_signer(bundle, keyring.anchors, keyring.authorities, request.now)
+        if check.outcome is Outcome.PASS:
+            return expected_files(bundle)
+    return {}
+
+
 def _scanner(request: Request) -> "Scanner | None":
     if Ask.CONTENT not in request.ask:
         return None
@@ -202,6 +222,9 @@ def judge_bundles(
 ) -> tuple[SignatureResult, ...]:
     """Every bundle judged against the keyring and the measured files; what differs is told by tensor where it can be."""
 
+    if measurement.stopped:
+        return tuple(_stopped(request, bundle, measurement.stopped) for bundle in bundles)
+
     def judged(manifest: Manifest) -> tuple[SignatureResult, ...]:
         return tuple(_judge_bundle(request, bundle, manifest, artifact.obstacles) for bundle in bundles)
 
@@ -213,6 +236,23 @@ def judge_bundles(
     again = replace(artifact, members=tuple(m for m in artifact.members if m.path in changed), obstacles=())
     tensors = measure(again, Plan(tensors=True), jobs=request.jobs).manifest.tensors
     return judged(replace(measurement.manifest, tensors=tensors)) if tensors else results
+
+
+def _stopped(request: Request, bundle: Bundle, path: str) -> SignatureResult:
+    """Reading ended at the first difference: no signature passes, and the rest of the files is unknown."""
+    check = check_signer(bundle, request.keyring.anchors, request.keyring.authorities, request.now)
+    known = check.outcome is Outcome.PASS
+    return SignatureResult(
+        outcome=Outcome.FAIL if known else check.outcome,
+        why=f"stopped at the first file that differs: {visible(path)}" if known else check.why,
+        code="contents-differ" if known else check.code,
+        by=check.by,
+        roles=check.roles,
+        how=check.how,
+        key=check.key,
+        bundle=bundle.source,
+        difference=Difference(changed=(path,)) if known else None,
+    )
 
 
 def _judge_bundle(

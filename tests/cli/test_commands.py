@@ -322,3 +322,17 @@ def test_rule_explain_doctor_and_completion(weighbridge):
         answer = weighbridge("completion", shell)
         assert answer.code == 0
         assert "weighbridge" in answer.out
+
+
+def test_fail_fast_stops_at_the_first_file_that_differs(weighbridge, signed):
+    (signed / "model" / "README.md").write_text("changed")
+    (signed / "model" / "sub" / "vocab.txt").write_text("changed")
+    fast = ("verify", "model", "--fail-fast", "-f", "json", "--key")
+    answer = weighbridge(*fast, "publisher.pub")
+    assert answer.code == 1
+    assert len(answer.json["signatures"][0]["difference"]["changed"]) == 1
+    answer = weighbridge(*fast, "stranger.pub")
+    assert answer.json["signatures"][0]["code"] == "signer-unknown"
+    assert weighbridge("verify", "model", "--key", "publisher.pub", "-f", "json").json["signatures"][0][
+        "difference"
+    ]["changed"] == ["README.md", "sub/vocab.txt"]

@@ -43,6 +43,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
         signatures=tuple(options.signature or ()) if signatures else (),
         ignore_unsigned=signatures and options.ignore_unsigned,
         allow_ignored=tuple(options.allow_uncovered or ()) if signatures else (),
+        fail_fast=getattr(options, "fail_fast", False),
         links=Links(options.links),
         limits=chosen_limits(options, policy.settings.limits),
         jobs=options.jobs or policy.settings.jobs,

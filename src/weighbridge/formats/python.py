@@ -374,7 +374,9 @@ class _Names:
 
     def _starred(self, name: str) -> tuple[str, ...]:
         """What a name is where nobody binds it and `from os import *` may have brought it."""
-        modules = sorted(found.removesuffix(".*") for found in self._bound.get("*", ()) if found.endswith(".*"))
+        modules = sorted(
+            found.removesuffix(".*") for found in self._bound.get("*", ()) if found.endswith(".*")
+        )
         return tuple(f"{module}.{name}" for module in modules if not module.startswith("."))
 
     def _item(self, node: ast.Subscript) -> tuple[str, ...]:

@@ -578,6 +578,11 @@ def wanted_plan(bundles: Iterable[Bundle]) -> Wanted:
     )
 
 
+def expected_files(bundle: Bundle) -> dict[str, bytes]:
+    """path → SHA-256 as the bundle has it, for an early stop; {} where it says so in another way."""
+    return next((oms.expected(statement) for statement in _readable(bundle)), {})
+
+
 def _verdict_hashes(bundles: Iterable[Bundle]) -> frozenset[str]:
     """Gates speak of the file-set digest; ours writes it with SHA-256."""
     verdicts = any(gate.is_verdict(bundle.envelope.payload) for bundle in bundles if not bundle.code)

@@ -37,7 +37,9 @@ _YAML = re.compile(
 _MENTION = re.compile(rf"\b{_WORDS}\b")
 _PROPERTY = re.compile(r"(?<![^\s:\[{,])(?:![^\s,\[\]{}]*|&[^\s,\[\]{}]+)[ \t]+(?=\S)")
 """A tag or an anchor in front of a node."""
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|(\r?\n[ \t]*))")
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|(\r?\n[ \t]*))"
+)
 _CLASS = re.compile(r"_?[A-Z]\w*\Z")
 _SENTENCE_TRANSFORMERS = re.compile(r"sentence_transformers(\.[a-z_]\w*)*\.[A-Z]\w*\Z")
 _HARMLESS = re.compile(r"(mlflow|nemo|transformers|diffusers|sentence_transformers|peft)(\.[a-z]\w*)*\Z")
