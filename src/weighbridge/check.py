@@ -8,7 +8,7 @@ a format, a curve or a screen, and nothing raises for what a model contains: a b
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from weighbridge.core.finding import FileResult, Finding, Place, Unread
 from weighbridge.core.manifest import Difference, Entry, Manifest
 from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.measure import Measurement, Plan, Progress, measure
 from weighbridge.policy import Policy, answers, examined, judge, suppress
 from weighbridge.policy.words import Need

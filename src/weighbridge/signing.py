@@ -5,7 +5,6 @@ signature over a part would read like one over the whole.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from weighbridge.core.durable import write_file
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.measure import Plan, Progress, measure
 from weighbridge.sign import oms
 from weighbridge.sign.bundle import MAX_BUNDLE, SIBLINGS_SUFFIX, read_bundles, write_siblings

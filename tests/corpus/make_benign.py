@@ -145,7 +145,7 @@ def sklearn_files() -> None:
         "svc": svm.SVC(probability=False), "linear-svc": svm.LinearSVC(), "svr": svm.SVR(), "nu-svc": svm.NuSVC(nu=0.2), "one-class": svm.OneClassSVM(),
         "knn": neighbors.KNeighborsClassifier(3), "knn-ball": neighbors.KNeighborsClassifier(3, algorithm="ball_tree"), "knn-kd": neighbors.KNeighborsRegressor(3, algorithm="kd_tree"),
         "radius": neighbors.RadiusNeighborsClassifier(5.0), "centroid": neighbors.NearestCentroid(), "lof": neighbors.LocalOutlierFactor(3, novelty=True), "kde": neighbors.KernelDensity(),
-        "gaussian-nb": naive_bayes.GaussianNB(), "bernoulli-nb": naive_bayes.BernoulliNB(), "mlp": neural_network.MLPClassifier((3,), max_iter=3), "mlp-regressor": neural_network.MLPRegressor((3,), max_iter=3),
+        "gaussian-nb": naive_bayes.GaussianNB(), "bernoulli-nb": naive_bayes.BernoulliNB(), "mlp": neural_network.MLPClassifier(hidden_layer_sizes=(3,), max_iter=3), "mlp-regressor": neural_network.MLPRegressor(hidden_layer_sizes=(3,), max_iter=3),
         "rbm": neural_network.BernoulliRBM(2, n_iter=1), "kmeans": cluster.KMeans(2, n_init=1), "minibatch": cluster.MiniBatchKMeans(2, n_init=1), "dbscan": cluster.DBSCAN(), "birch": cluster.Birch(n_clusters=2),
         "agglomerative": cluster.AgglomerativeClustering(2), "meanshift": cluster.MeanShift(), "spectral": cluster.SpectralClustering(2), "affinity": cluster.AffinityPropagation(),
         "pca": decomposition.PCA(2), "svd": decomposition.TruncatedSVD(2), "ica": decomposition.FastICA(2), "factor": decomposition.FactorAnalysis(2), "kernel-pca": decomposition.KernelPCA(2, kernel="rbf"),

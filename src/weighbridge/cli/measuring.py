@@ -3,12 +3,12 @@
 import argparse
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.core.finding import Place, Unread
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.measure import Plan, Progress, ProgressLine, measure
 from weighbridge.store import Links, open_artifact
 

@@ -4,10 +4,10 @@
 frozen dataclass costs six times as much to make.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 
 
 class Member(NamedTuple):

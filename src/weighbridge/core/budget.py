@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from weighbridge.core.errors import LimitError
+from weighbridge.core.value import dataclass
 
 GIB = 1024**3
 

@@ -1,8 +1,9 @@
 """Evidence: PASS, FAIL or UNKNOWN, with the reason, to one question. It has no truth value."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
+
+from weighbridge.core.value import dataclass
 
 
 class Outcome(StrEnum):

@@ -1,9 +1,9 @@
 """Finding: what our own examination saw, with its exact place; Unread: what it could not judge."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from weighbridge.core.evidence import Outcome
+from weighbridge.core.value import dataclass
 
 
 class Severity(StrEnum):

@@ -13,10 +13,10 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from weighbridge.core.errors import InputError
+from weighbridge.core.value import dataclass
 
 
 class Digest(NamedTuple):

@@ -1,12 +1,13 @@
 """Report: everything one weighing has to say; the same value feeds every renderer, door and statement."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Unread
 from weighbridge.core.manifest import Difference
+from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Verdict
 
 CHECK_PREDICATE = "weighbridge.check/v1"

@@ -1,10 +1,10 @@
 """Verdict: ADMITTED, REFUSED or UNDECIDED, with the reasons."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
 from weighbridge.core.errors import ExitCode
+from weighbridge.core.value import dataclass
 
 
 class Decision(StrEnum):

@@ -3,11 +3,10 @@
 Says only what it is. It is not disassembled: whatever it does, it is code and not a model.
 """
 
-from dataclasses import dataclass
-
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.sniff import looks_like_text, starts_like_bytecode
 from weighbridge.formats.text import KEEP

@@ -10,13 +10,14 @@ end too early raise `InputError` (`truncated`).
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import program_part
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
 

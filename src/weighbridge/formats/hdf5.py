@@ -12,12 +12,13 @@ Chunked and filtered data is accepted as data; free space inside the file is not
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Slice, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.membernames import Notes
 from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
 from weighbridge.formats.sniff import looks_like_text, starts_like_pickle

@@ -7,11 +7,11 @@ that browsers run scripts from, so it is read with expat; documents with a DTD a
 import re
 import xml.parsers.expat as expat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 
 MAX_SVG = 16 * 1024**2

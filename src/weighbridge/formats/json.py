@@ -8,12 +8,12 @@ keys mean is the rules' business.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Source
+from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json
 from weighbridge.formats.reading import Anomaly, Part, Reading
 from weighbridge.formats.text import bidi_anomalies

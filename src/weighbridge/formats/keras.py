@@ -8,12 +8,13 @@ older spellings of versions 1 and 2. Which of them are safe is for the rules.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats import hdf5
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading, TensorRef

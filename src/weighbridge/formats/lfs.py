@@ -4,11 +4,11 @@ Says which object is missing; it is never a pass, because the file that will be 
 """
 
 import re
-from dataclasses import dataclass
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Gap, Reading
 
 MAX_POINTER = 1024

@@ -6,12 +6,12 @@ rendered. Opening a notebook runs no cell; the rules know that.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats import json as json_format
 from weighbridge.formats.reading import Gap, Part, Reading
 

@@ -6,7 +6,6 @@ Layout: numpy.lib.format, versions 1.0 to 3.0.
 """
 
 import re
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -14,6 +13,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.pickle.values import Call, Dict, Global, Value
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
 

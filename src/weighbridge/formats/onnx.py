@@ -11,13 +11,14 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import program_part
 from weighbridge.formats.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, Wire, signed
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef

@@ -16,11 +16,12 @@ import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Gap, Reading
 from weighbridge.formats.text import bidi_anomalies
 

@@ -10,13 +10,14 @@ TorchScript code is collected, not parsed. Quantized, sparse and nested tensors 
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import program_part
 from weighbridge.formats.membernames import Notes
 from weighbridge.formats.pickle.opcodes import run

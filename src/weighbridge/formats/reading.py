@@ -1,9 +1,9 @@
 """Reading: what a reader says of some bytes. Facts only; rules in `weighbridge.scan` judge them."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,14 @@ the element types of safetensors 0.8.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json
 from weighbridge.formats.embedded import program_part
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef

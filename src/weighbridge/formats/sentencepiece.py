@@ -3,11 +3,10 @@
 Pieces and normalisation tables are data for a C++ loader; their text is not judged here.
 """
 
-from dataclasses import dataclass
-
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Gap, Reading
 
 PIECES, TRAINER, NORMALIZER, SELF_TEST, DENORMALIZER = 1, 2, 3, 4, 5

@@ -9,12 +9,13 @@ PyTorch's oldest layout is a tar file and goes to its own reader.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.membernames import Notes, collisions, note_link, note_name
 from weighbridge.formats.reading import Gap, Part, Reading
 

@@ -7,7 +7,6 @@ as such where it chooses an attribute. Judging is left to the rules.
 """
 
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.hiddentext import hidden_in
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.templatewalk import Fact, Text, Walk

@@ -5,10 +5,11 @@ Knows Jinja's nodes by their class names, so that nothing of Jinja is imported h
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.hiddentext import hidden_in
 from weighbridge.formats.templatefold import HUGE, Fold, braces_width, format_fields, percent_width
 

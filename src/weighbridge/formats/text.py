@@ -8,11 +8,11 @@ name, because whoever reads it goes by the name too. Only the first 16 MiB are k
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 from weighbridge.formats.sniff import looks_like_latin_1
 

@@ -11,13 +11,14 @@ Deliberately not here: which loader the archive is for (`formats.zip`), decrypti
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.membernames import Notes, collisions, note_link, note_name
 from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
 from weighbridge.formats.sniff import looks_like_text

@@ -1,12 +1,12 @@
 """What to measure, and what was measured: the two values around `engine.measure`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.core.artifact import Artifact
 from weighbridge.core.errors import LimitError, UsageError
 from weighbridge.core.finding import Unread
 from weighbridge.core.manifest import Manifest
+from weighbridge.core.value import dataclass
 from weighbridge.measure.hashes import new_function
 
 HASHES = frozenset({"sha256", "blake3"})

@@ -9,12 +9,12 @@ import array
 import math
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats import candidates, read
 from weighbridge.formats.reading import TensorRef
 

@@ -5,7 +5,6 @@ TOML file of their own (docs/policy.md, "Trying a policy").
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -13,6 +12,7 @@ from weighbridge.core.errors import UsageError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision, Verdict
 from weighbridge.policy.cel import weigh_rules
 from weighbridge.policy.document import parse_toml

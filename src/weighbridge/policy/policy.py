@@ -7,7 +7,7 @@ decides (not over comments, order or where a line stood), and remembers for each
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.policy.find import refuse_inside, table_of
 from weighbridge.policy.preset import PRESETS, preset_bytes
 from weighbridge.policy.words import Findings, Line, Need, PolicyRule, Suppression, Unknown

@@ -4,9 +4,10 @@ Words that this version cannot weigh yet (`log`, `trace`, `data`, `fresh`, `appr
 that uses one asks the question, and the answer is UNKNOWN until something can answer it. Nothing is read or judged here.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+
+from weighbridge.core.value import dataclass
 
 QUESTIONS = ("signed", "intact", "safe", "read", "logged", "traced", "data", "fresh", "approved", "policy")
 """Every built-in question, in the order of the screen; rules of the policy follow as `rule:NAME`."""

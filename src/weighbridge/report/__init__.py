@@ -5,12 +5,12 @@ for its own format, and links lead nowhere but to our own pages. Nothing here re
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 
 from weighbridge.core.errors import UsageError, WeighbridgeError
 from weighbridge.core.finding import Severity
 from weighbridge.core.report import Report
+from weighbridge.core.value import dataclass
 
 FORMATS = ("human", "json", "sarif", "html", "markdown", "junit", "github", "gitlab")
 """What `--format` takes."""

@@ -6,12 +6,12 @@ of a screen nor the last of a CI log can mislead. Every text is made visible (co
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity
 from weighbridge.core.report import Report, SignatureResult
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 from weighbridge.report.summary import (
     OPTION_OF_LIMIT,

@@ -5,13 +5,13 @@ visible and escapes it for its own format.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity, Unread
 from weighbridge.core.manifest import Difference
 from weighbridge.core.report import Report
 from weighbridge.core.text import human_bytes
+from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 
 SYMBOLS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNKNOWN: "?"}

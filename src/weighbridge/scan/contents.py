@@ -1,12 +1,12 @@
 """What is in an artifact, file by file, with no opinion: `inspect` prints it. Reads headers, judges nothing."""
 
 from collections import Counter
-from dataclasses import dataclass
 from math import prod
 
 from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
+from weighbridge.core.value import dataclass
 from weighbridge.formats import candidates, read
 from weighbridge.formats.reading import Reading
 

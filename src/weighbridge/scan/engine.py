@@ -8,7 +8,7 @@ folder's scan, and a crash of ours is UNKNOWN too, never a gap.
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from importlib import import_module
 
@@ -18,6 +18,7 @@ from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import FileResult, Finding, Place, Severity, Unread
 from weighbridge.core.source import Slice, Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats import candidates, read
 from weighbridge.formats.reading import Reading, TensorRef
 from weighbridge.scan.rule import Folder, Rule

@@ -1,10 +1,11 @@
 """What the pickle rules share: which programs to judge, one finding for each callable, and the lines of proof."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from weighbridge.core.finding import Place
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.formats.pickle import Call, Change, Global, PickleReading, Value, described
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.contracts import Judged, Level, judge

@@ -8,11 +8,12 @@ trusted to be what they are, and what their other functions do is not asked. Not
 
 import re
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from weighbridge.core.finding import Place
+from weighbridge.core.value import dataclass
 from weighbridge.formats.python import PythonReading, Use
 from weighbridge.scan import python_names as known
 from weighbridge.scan.rule import Folder

@@ -5,11 +5,12 @@ nested) or `look_folder` for what only the whole artifact shows. It yields findi
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.artifact import Artifact
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Reading
 
 

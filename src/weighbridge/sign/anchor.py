@@ -4,10 +4,10 @@ An anchor says one name (the identity that policies speak of), its roles, when i
 may not. What is inside a bundle can select an anchor, never add one.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from weighbridge.core.evidence import Outcome
+from weighbridge.core.value import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

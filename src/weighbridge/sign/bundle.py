@@ -10,11 +10,12 @@ line of a file can vanish from a report.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from weighbridge.core.errors import InputError, LimitError
+from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json, write_json
 from weighbridge.sign.dsse import Envelope, decode_base64, encode_base64, read_envelope, write_envelope
 from weighbridge.sign.fields import maybe, need, take

@@ -6,10 +6,10 @@ payload type, one signature. Nothing here verifies a signature or looks into the
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.core.errors import InputError
+from weighbridge.core.value import dataclass
 from weighbridge.sign.fields import maybe, need, take
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

@@ -5,12 +5,12 @@ it vouches for the same thing as a publisher's signature does: who, and over wha
 it count towards a threshold, alone or for a role of its own. A verdict other than admitted never counts.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.manifest import Digest
 from weighbridge.core.report import CHECK_PREDICATE, FILES_ALGORITHM
+from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json
 from weighbridge.sign.fields import need, take
 

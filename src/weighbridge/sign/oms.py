@@ -11,12 +11,13 @@ and never used as an identity.
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from weighbridge.core.errors import InputError, LimitError, UsageError
 from weighbridge.core.manifest import Difference, Entry, Manifest
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json, write_json
 from weighbridge.sign import legacy
 from weighbridge.sign.bundle import signature_names

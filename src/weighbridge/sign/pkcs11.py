@@ -14,7 +14,7 @@ is looked for in the argument (which doors fill from the environment or a prompt
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from weighbridge.core.errors import TrustError, UnavailableError, UsageError
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.sign import bundle, keys
 from weighbridge.sign.signer import load_chain
 

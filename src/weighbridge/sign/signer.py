@@ -6,11 +6,11 @@ envelopes with more than one signature, so we never write one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from weighbridge.core.errors import TrustError, UsageError
+from weighbridge.core.value import dataclass
 from weighbridge.sign import bundle, dsse, keys
 
 

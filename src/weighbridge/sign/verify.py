@@ -9,7 +9,7 @@ Spec: OMS v1.0 section 8 (verification procedure); stricter where docs/formats/o
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TypeVar, assert_never
@@ -20,6 +20,7 @@ from weighbridge.core.evidence import Outcome
 from weighbridge.core.manifest import Difference, Manifest, TensorEntry
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 from weighbridge.core.wire import write_json
 from weighbridge.sign import dsse, gate, keys, legacy, oms

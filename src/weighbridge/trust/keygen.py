@@ -7,7 +7,7 @@ certificates (ask their authority).
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from weighbridge.core.durable import write_file
 from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, KeyAnchor
 from weighbridge.sign.certificates import implausible

@@ -16,13 +16,13 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, CertificateAnchor, KeyAnchor, SigstoreAnchor, TimestampAuthority
 

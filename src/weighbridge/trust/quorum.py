@@ -8,12 +8,13 @@ Pure: results in, evidence out. Whether a missing signature matters is the polic
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from weighbridge.core.errors import UsageError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.text import visible
+from weighbridge.core.value import dataclass
 
 QUESTION = "signed"
 

@@ -7,12 +7,13 @@ held here about what is safe: `weighbridge.scan.contracts` judges programs.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Slice, Source
+from weighbridge.core.value import dataclass
 from weighbridge.formats.pickle.machine import Machine
 from weighbridge.formats.pickle.opcodes import NAMES, run
 from weighbridge.formats.pickle.program import Break, PickleProgram, RawArray, nested_bytes

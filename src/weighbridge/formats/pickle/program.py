@@ -1,8 +1,9 @@
 """PickleProgram: the call graph of one load, as found by the machine."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from weighbridge.core.value import dataclass
 from weighbridge.formats.pickle.values import Blob, Call, Change, Extension, Global, Persistent, Value, walk
 from weighbridge.formats.reading import Anomaly
 

@@ -7,10 +7,10 @@ two safe ways through.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 
 Value = Any
 """None | bool | int | float | str | bytes | tuple of values | a node below."""

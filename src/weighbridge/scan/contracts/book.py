@@ -8,10 +8,11 @@ table says why. Names that are in no file are unproved; there is no pattern, pre
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from weighbridge.core.value import dataclass
 
 Signature = tuple[str, ...]
 """One shape per argument; the last may end in `...` for any number, and any may end in `?` to be left out."""

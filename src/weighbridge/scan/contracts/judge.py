@@ -7,10 +7,11 @@ nothing else runs. What is outside is `UNPROVED`; where the harm can be named it
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from weakref import WeakKeyDictionary
 
+from weighbridge.core.value import dataclass
 from weighbridge.formats.pickle import (
     Buffer,
     Call,

@@ -2,10 +2,10 @@
 
 import sys
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from weighbridge.core.value import dataclass
 from weighbridge.formats.keras import KerasObject
 
 HOME = frozenset({"keras", "tf_keras", "keras_core"})

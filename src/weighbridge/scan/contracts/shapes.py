@@ -7,10 +7,10 @@ Values inside values need no shape: whatever makes them is judged on its own.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from math import prod
 
+from weighbridge.core.value import dataclass
 from weighbridge.formats.numpy import RECORDS, dtype_of_typestr, dtype_of_value
 from weighbridge.formats.pickle import Blob, Call, Dict, FrozenSet, Global, List, Persistent, Set, Value
 from weighbridge.scan.contracts.book import Contract, Signature, find, find_named
@@ -396,6 +396,9 @@ _ITEMSIZE = {
     "float64": 8, "double": 8, "float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2, "int64": 8, "long": 8,
     "int32": 4, "int": 4, "int16": 2, "short": 2, "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "cfloat": 8,
     "complex128": 16, "cdouble": 16, "complex32": 4, "uint16": 2, "uint32": 4, "uint64": 8,
+    "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
+    "float4_e2m1fn_x2": 1, "quint8": 1, "qint8": 1, "qint32": 4, "quint4x2": 1, "quint2x4": 1, "bits8": 1, "bits16": 2,
+    "bits1x8": 1, "bits2x4": 1, "bits4x2": 1, **{f"{sign}int{bits}": 1 for sign in ("", "u") for bits in range(1, 8)},
 }  # fmt: skip
 
 
