@@ -46,7 +46,7 @@ def main(wheels: Path, folder: Path) -> None:
         (model / "model.sig").unlink()
         run(f"weighbridge check {model} --key publisher.pub", REFUSED)
 
-    say("   And with the signature, but nobody named to trust? Then nobody can say whose it is.")
+    say("And with the signature, but nobody named to trust? Then nobody can say whose it is.")
     run("weighbridge check minilm", UNDECIDED)
 
     say("4. Somebody else signs the changed model with a key of their own.")

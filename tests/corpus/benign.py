@@ -73,7 +73,7 @@ def look_alikes() -> Cases:
         "special_tokens_map.json": {"bos_token": "<s>", "eos_token": "</s>"},
         "generation_config.json": {"temperature": 0.7, "do_sample": True},
         "vocab.json": {"os": 0, "system": 1, "eval": 2, "__import__": 3, "_target_x": 4, "class_name": 5},
-        "package.json": {"class_name": "Thing", "config": {"a": 1}, "name": "not keras"},
+        "package.json": {"name": "not keras", "items": [{"class_name": "Thing", "config": {"a": 1}}]},
         "preprocessor_config.json": {"image_processor_type": "X", "size": {"height": 224}},
         "model_index.json": {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]},
         "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}],
@@ -102,14 +102,10 @@ def containers() -> Cases:
     yield benign("archive", "zip-of-torch", "a.zip", make(Item(name="weights.pt", data=state)))
     yield benign("archive", "zip-in-zip", "a.zip", make(Item(name="b.zip", data=make(Item(name="a.txt", data=text)))))
     yield benign("archive", "zip-of-pickle", "a.zip", make(Item(name="config.pkl", data=values)))
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in (("model/notes.txt", text), ("model/weights.pt", state)):
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    yield benign("archive", "tar", "a.tar", buffer.getvalue())
-    yield benign("archive", "tar-gz", "a.tar.gz", gzip.compress(buffer.getvalue(), mtime=0))
+    tar = _tar({"model/notes.txt": text, "model/weights.pt": state})
+    yield benign("archive", "tar", "a.tar", tar)
+    yield benign("archive", "tar-gz", "a.tar.gz", gzip.compress(tar, mtime=0))
+    yield benign("archive", "tar-of-two", "a.tar", _tar({"a.pt": state, "b.pt": state, "c.txt": text}))
     yield benign("archive", "gz-of-text", "notes.txt.gz", gzip.compress(text, mtime=0))
     yield benign("archive", "gz-of-pickle", "a.pkl.gz", gzip.compress(values, mtime=0))
     for protocol in range(6):
@@ -120,6 +116,16 @@ def containers() -> Cases:
     yield benign("gguf", "template", "m.gguf", Gguf().text("general.name", WORDS).text("tokenizer.chat_template", "{{ messages[0]['content'] }}").bytes())
     noise = bytes((i * 197 + 41) % 256 for i in range(400))
     yield benign("safetensors", "tensor-that-looks-like-zip", "m.safetensors", safetensors({"a": ("U8", [408], 0, 408)}, b"PK\x03\x04\x80\x04MZ" + noise))
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
 
 
 def _deep(depth: int) -> list[Any]:

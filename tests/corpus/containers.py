@@ -226,6 +226,12 @@ def tars() -> Cases:
     }
     for what, content in files.items():
         yield fail("tar", what, "model.tar", content)
+    # A reader that does not count from where the zip begins finds the directory of another member.
+    hidden = make(record(), prefix=bytes(1024))[1024:]
+    twisted = bytearray(_tar(("first.zip", hidden, {}), ("second.zip", make(record(PLAIN)), {})))
+    at = twisted.rfind(b"PK\5\6") + 16
+    twisted[at : at + 4] = struct.pack("<I", twisted.find(b"PK\1\2"))
+    yield fail("tar", "zip-member-with-a-directory-elsewhere", "model.tar", bytes(twisted))
     yield fail("tar", "without-suffix", "weights", plain)
     yield fail(
         "tar",

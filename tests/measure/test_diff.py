@@ -88,3 +88,9 @@ def test_layers_in_words() -> None:
 
 def test_hostile_names_are_made_visible() -> None:
     assert layer_summary(["\x1b[31mred"]) == ("1 tensor differs: \\x1b[31mred",)
+
+
+def test_hostile_tensor_names_are_cheap_and_harmless() -> None:
+    names = ("a." * 50_000 + "1", "1" * 100_000, "\x1b[2J.7.x", "." * 50_000, "layer." * 20_000 + "7.x", "")
+    lines = layer_summary(names)
+    assert all(len(line) < 1000 and line.isprintable() for line in lines)

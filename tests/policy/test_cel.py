@@ -94,6 +94,13 @@ def test_a_broken_rule_says_its_message() -> None:
     assert weigh(require="missing").why.startswith("broken (RuntimeError: Undefined variable")
 
 
+def test_a_long_path_cannot_hide_its_end_from_a_rule() -> None:
+    rule = PolicyRule(name="r", message="m", require="!files.exists(f, f.path.endsWith('.bin'))")
+    long = FileResult(path="d/" * 400 + "x.bin", size=1, format="pickle", outcome=Outcome.PASS)
+    (row,) = weigh_rules(Policy(name="t", rules=(rule,)), (), NOW, files=(long,))
+    assert row.outcome is Outcome.FAIL
+
+
 def test_loops_are_bounded() -> None:
     many = "[" + ",".join("1" * 300) + "]"
     nested = f"{many}.all(x, {many}.all(y, {many}.all(z, x == y)))"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from weighbridge.core.manifest import Place, TensorEntry, place_tensors, tensor_label
-from weighbridge.core.text import visible
+from weighbridge.core.text import count, visible
 
 Changes = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """(changed, added, removed): labels, sorted."""
@@ -61,22 +61,18 @@ def layer_summary(names: Iterable[str], verb: str = "differ") -> tuple[str, ...]
             rest.append(name)
     several = len({tower for tower, _ in layers}) > 1
     lines = [
-        f"{_tensors(count)} of {visible(tower, 80) + str(number) if several else f'layer {number}'} {_verb(verb, count)}"
-        for (tower, number), count in sorted(layers.items())
+        f"{count(number_of, 'tensor')} of {visible(tower, 80) + str(number) if several else f'layer {number}'} {_verb(verb, number_of)}"
+        for (tower, number), number_of in sorted(layers.items())
     ]
     if rest:
         shown = ", ".join(visible(name, 80) for name in sorted(rest)[:3]) + (", …" if len(rest) > 3 else "")
         where = " outside layers" if layers else ""
-        lines.append(f"{_tensors(len(rest))}{where} {_verb(verb, len(rest))}: {shown}")
+        lines.append(f"{count(len(rest), 'tensor')}{where} {_verb(verb, len(rest))}: {shown}")
     return tuple(lines)
 
 
 _LAYER = re.compile(r"(?:^|[._/ ])(?:layers?|blocks?|blk|h)[._/](?P<number>[0-9]{1,6})(?=[._/]|\Z)", re.ASCII)
 
 
-def _tensors(count: int) -> str:
-    return "1 tensor" if count == 1 else f"{count} tensors"
-
-
-def _verb(verb: str, count: int) -> str:
-    return f"{verb}s" if count == 1 and verb == "differ" else verb
+def _verb(verb: str, number: int) -> str:
+    return f"{verb}s" if number == 1 and verb == "differ" else verb

@@ -1,7 +1,8 @@
-"""Names that come from a model are hostile: control characters, bidi marks and raw bytes are made visible."""
+"""Words on screens. Names that come from a model are hostile: control characters, bidi marks and raw bytes are made visible."""
 
 import re
 import unicodedata
+from collections.abc import Collection
 
 _PLAIN = re.compile(r"[\x20-\x7e]*\Z")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -25,6 +26,18 @@ def _shown(char: str) -> str:
             else f"\\x{ord(char):02x}"
         )
     return char
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def some(names: Collection[str], shown: int = 3, limit: int = 120) -> str:
+    """`a, b, c and 4 more`: the first names, made visible, and how many are left."""
+    first = [visible(name, limit) for _, name in zip(range(shown), names, strict=False)]
+    more = len(names) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def human_bytes(count: int) -> str:

@@ -9,16 +9,17 @@ older spellings of versions 1 and 2. Which of them are safe is for the rules.
 import re
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
-from weighbridge.formats import hdf5
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading, TensorRef
-from weighbridge.formats.ziptree import ZipTree
+
+if TYPE_CHECKING:
+    from weighbridge.formats.ziptree import ZipTree
 
 WEIGHTS = "model.weights.h5"
 
@@ -71,15 +72,19 @@ _MENTIONS = re.compile("".join(f"(?:{char}|\\\\u(?i:{ord(char):04x}))" for char 
 """The key in any spelling that JSON has for it; most documents lack it and need no walk."""
 
 
-def read_zip(tree: ZipTree, source: Source, budget: Budget, name: str) -> Reading:
+def read_zip(tree: "ZipTree", source: Source, budget: Budget, name: str) -> Reading:
     """The Keras view of a zip file."""
+    from weighbridge.formats.ziptree import ZipTree  # configurations are JSON, and need no archive
+
     tensors, unlisted = _tensors(tree, budget)
     kept = {field.name: getattr(tree, field.name) for field in fields(tree)}
     return ZipTree(**{**kept, "format": "keras", "tensors": tensors, "tensors_unlisted": unlisted})
 
 
-def _tensors(tree: ZipTree, budget: Budget) -> tuple[tuple[TensorRef, ...] | None, str]:
+def _tensors(tree: "ZipTree", budget: Budget) -> tuple[tuple[TensorRef, ...] | None, str]:
     """The arrays of the weights, named by their path in the HDF5 file."""
+    from weighbridge.formats import hdf5
+
     entries = [entry for entry in tree.named(WEIGHTS) if entry.source is not None]
     if len(entries) != 1:
         return None, f"{WEIGHTS} stands {len(entries)} times"

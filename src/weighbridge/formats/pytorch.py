@@ -234,14 +234,6 @@ def _sort_records(
     return tuple(code), tuple(parts)
 
 
-def _can_be_read(entry: ZipEntry, left: int) -> bool:
-    """Whether it is short enough and its stream is whole; else it stays a part and is reported there."""
-    try:
-        return entry.size <= left and len(_source(entry).read(0, entry.size)) == entry.size
-    except InputError:
-        return False
-
-
 def _is_script_pickle(source: Source, budget: Budget) -> bool:
     """Whether TorchScript's own unpickler, which imports nothing, takes every name in it for something of its own."""
     try:

@@ -25,7 +25,6 @@ MAX_HEADER = 1024**2
 OCTAL_END = 8 * 1024**3
 """Sizes below this fit the plain header; there a different pax size is a contradiction."""
 
-REGULAR = {b"0", b"\0", b"7"}
 LINKS = {b"1", b"2"}
 DEVICES = {b"3": "character device", b"4": "block device", b"6": "FIFO"}
 

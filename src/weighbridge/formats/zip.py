@@ -12,11 +12,13 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.formats.reading import Reading, TensorRef
-from weighbridge.formats.ziptree import ZipTree, read_tree
+from weighbridge.formats.ziptree import ZipTree, ends_inside_tar, read_tree
 
 
 def read(source: Source, budget: Budget, name: str) -> Reading:
     """Read a zip file as the dialect that its members tell. Raises `InputError` and `LimitError`."""
+    if source.read(257, 5) == b"ustar" and ends_inside_tar(source, budget):
+        raise InputError("not-this-format", "the zip files in it are members of a tar file")
     tree = read_tree(source, budget)
     names = {entry.name for entry in tree.entries}
     if any(is_pytorch_pickle(entry) for entry in names):

@@ -193,6 +193,27 @@ def read_tree(source: Source, budget: Budget) -> ZipTree:
     )
 
 
+def ends_inside_tar(source: Source, budget: Budget) -> bool:
+    """Whether every zip file that a reader finds here is a member of a faultless tar file, in which it is read.
+
+    A directory that stands where an end record says, counted from the tar file's own start, would be another view.
+    """
+    from weighbridge.formats import tar
+
+    try:
+        tree = tar.read(source, budget, "")
+    except InputError:
+        return False
+    if not isinstance(tree, tar.TarTree) or tree.format != "tar" or tree.anomalies or tree.gaps:
+        return False
+    spans = [(m.start, m.start + m.source.size) for m in tree.members if m.source is not None]
+    work = _Work(source, budget, Shelf(budget))
+    ends = _find_ends(work)
+    if work.notes.all() or work.gaps or any(_is_directory(work, end.offset, end) for end in ends):
+        return False
+    return all(any(start <= end.at and end.stop <= stop for start, stop in spans) for end in ends)
+
+
 # -- end records ---------------------------------------------------------------------------------------------------
 
 

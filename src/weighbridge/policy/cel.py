@@ -81,7 +81,7 @@ def context(
         "findings": [_finding(finding) for finding in findings],
         "files": [_file(file) for file in files],
         "unread": [
-            {"path": visible(u.place.path), "code": u.code, "message": visible(u.message)} for u in unread
+            {"path": _whole(u.place.path), "code": u.code, "message": visible(u.message)} for u in unread
         ],
         "signatures": [_signature(signature) for signature in signatures],
         "subject": _subject(subject) if subject else {},
@@ -193,6 +193,11 @@ def _bound(expression: str) -> list[tuple[str, str]]:
     return re.findall(rf"\b({'|'.join(_LOOPS)})\s*\(\s*([A-Za-z_][A-Za-z0-9_]*)\s*,", expression)
 
 
+def _whole(path: str) -> str:
+    """A path made visible and never cut: a rule about its end (`endsWith(".bin")`) must see the end."""
+    return visible(path, len(path))
+
+
 def _evidence(row: Evidence) -> dict[str, Any]:
     return {"outcome": row.outcome.value, "why": visible(row.why), "by": visible(row.by), "code": row.code}
 
@@ -202,7 +207,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "rule": finding.rule,
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
-        "path": visible(finding.place.path),
+        "path": _whole(finding.place.path),
         "where": visible(finding.place.where),
         "message": visible(finding.message),
         "doubt": finding.doubt,
@@ -211,7 +216,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _file(file: FileResult) -> dict[str, Any]:
     return {
-        "path": visible(file.path),
+        "path": _whole(file.path),
         "size": file.size,
         "format": file.format,
         "outcome": file.outcome.value,

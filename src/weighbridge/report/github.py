@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Unread
 from weighbridge.core.report import Report
-from weighbridge.core.text import visible
+from weighbridge.core.text import count, visible
 from weighbridge.report.places import repository_path
 from weighbridge.report.summary import (
-    count,
     counts_line,
     told_elsewhere,
     verdict_word,

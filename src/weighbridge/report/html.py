@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.core.report import Report
-from weighbridge.core.text import human_bytes, visible
+from weighbridge.core.text import count, human_bytes, visible
 from weighbridge.report.summary import (
     SYMBOLS,
-    count,
     counts_line,
     differences,
     gaps,

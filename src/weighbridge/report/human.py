@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity
 from weighbridge.core.report import Report, SignatureResult
-from weighbridge.core.text import visible
+from weighbridge.core.text import count, some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 from weighbridge.report.summary import (
@@ -18,7 +18,6 @@ from weighbridge.report.summary import (
     SYMBOLS,
     Gap,
     at_least,
-    count,
     counts_line,
     differences,
     gaps,
@@ -168,8 +167,7 @@ def _gaps(report: Report, screen: Screen) -> Iterator[str]:
 
 
 def _paths(gap: Gap) -> str:
-    names = ", ".join(visible(path, 120) for path in gap.paths[:3])
-    return names if len(gap.paths) <= 3 else f"{names} and {len(gap.paths) - 3} more"
+    return some(gap.paths)
 
 
 # The screens of `verify`.

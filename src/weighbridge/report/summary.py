@@ -10,7 +10,7 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity, Unread
 from weighbridge.core.manifest import Difference
 from weighbridge.core.report import Report
-from weighbridge.core.text import human_bytes
+from weighbridge.core.text import count, human_bytes
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 
@@ -62,11 +62,6 @@ def short_digest(digest: str | None) -> str:
         return ""
     algorithm, _, value = digest.partition(":")
     return digest if len(value) <= 12 else f"{algorithm}:{value[:4]}…{value[-4:]}"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size_line(report: Report) -> str:

@@ -58,7 +58,6 @@ class Scanner:
     """Examines members one by one with one shared budget, then the folder as a whole."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits
         self._budget = Budget(limits)
 
     def examine(self, member: Member, source: Source) -> Examination:

@@ -37,7 +37,6 @@ TENSORS = "dev.weighbridge.tensors/v1"
 EMPTY = "dev.weighbridge.empty/v1"
 """Our annotations; OMS leaves `annotations` of the subject and of resources open (section 5.2.1)."""
 
-DEFAULT_SHARD = 1_000_000_000
 MIN_SHARD = 1024**2
 """Smaller shards cost more to list than to read; a statement must not choose how much memory its check takes."""
 
@@ -528,18 +527,13 @@ def _parse_tensor(name: str, value: Any, path: str) -> SignedTensor:
 # -------------------------------------------------------------------------------------------------------- comparing
 
 
-def ignored(path: str, statement: OmsStatement) -> bool:
-    """Whether the statement leaves `path` out on purpose. A path that it lists is never ignored."""
-    return ignorer(statement)(path)
-
-
 def left_out(path: str, ignore_paths: Iterable[str]) -> bool:
     """Whether signing with these `ignore_paths` leaves `path` out."""
     return _matcher((*default_ignores, *signature_names(), *ignore_paths))(path)
 
 
 def ignorer(statement: OmsStatement) -> Callable[[str], bool]:
-    """`ignored` for many paths of one statement."""
+    """Tells whether the statement leaves a path out on purpose. A path that it lists is never left out."""
     if statement.nameless:
         return lambda path: False
     matches = _matcher((*default_ignores, *statement.ignore_paths))

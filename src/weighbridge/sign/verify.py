@@ -6,8 +6,6 @@ statement says: every refusal is a result with a code, and a result is PASS only
 Spec: OMS v1.0 section 8 (verification procedure); stricter where docs/formats/oms.md says so.
 """
 
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,9 +15,9 @@ from typing import TypeVar, assert_never
 from weighbridge.core.artifact import Obstacle
 from weighbridge.core.errors import InputError, LimitError, TrustError, WeighbridgeError
 from weighbridge.core.evidence import Outcome
-from weighbridge.core.manifest import Difference, Manifest, TensorEntry
+from weighbridge.core.manifest import Difference, Manifest
 from weighbridge.core.report import SignatureResult
-from weighbridge.core.text import visible
+from weighbridge.core.text import count, some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 from weighbridge.core.wire import write_json
@@ -37,9 +35,6 @@ from weighbridge.sign.certificates import implausible
 
 CLOCK_SLACK = timedelta(days=1)
 """A trusted time may be this much later than our clock; beyond, one of the two is wrong and nothing is decided."""
-
-SHOWN = 3
-"""How many names a one-line reason lists before it says how many more there are."""
 
 A = TypeVar("A", bound=Anchor)
 
@@ -89,7 +84,7 @@ def verify(
     # (5) Was everything measured that the statement speaks of? A digest that is missing is not a digest that matches.
     lacking = oms.unmeasured(statement, manifest)
     if lacking:
-        why = f"not measured with {statement.hash_type}: {_some(lacking)}"
+        why = f"not measured with {statement.hash_type}: {some(lacking)}"
         return _result(bundle, check, Outcome.UNKNOWN, "not-measured", why)
 
     # (6) Does the model equal what was signed? Every signed file is there with that content, and nothing else is (8.4).
@@ -106,7 +101,7 @@ def verify(
     #     points to may change after this check (6.1.1: the verifier must apply the recorded policy).
     links = () if statement.allow_symlinks or accept_links else _links(statement, manifest)
     if links:
-        why = f"symbolic links stand where plain files were signed: {_some(links)}"
+        why = f"symbolic links stand where plain files were signed: {some(links)}"
         return _result(bundle, check, Outcome.FAIL, "link-not-signed", why, covers=covers)
 
     # (8) Does the statement agree with itself? Our own signer also records the file-set digest, which binds names.
@@ -119,10 +114,10 @@ def verify(
     left_out = _left_out(statement, manifest, obstacles)
     doubtful = _doubtful(left_out, allow_ignored)
     if doubtful:
-        why = f"{_count(doubtful, 'file')} left out by the signer: {_some(doubtful)}"
+        why = f"{count(len(doubtful), 'file')} left out by the signer: {some(doubtful)}"
         return _result(bundle, check, Outcome.UNKNOWN, "uncovered-files", why, covers=covers)
 
-    note = f"; not covered: {_some(left_out)}" if left_out else ""
+    note = f"; not covered: {some(left_out)}" if left_out else ""
     return _result(bundle, check, Outcome.PASS, "", f"{check.why}; {covers} as signed{note}", covers=covers)
 
 
@@ -218,7 +213,7 @@ def _is_legacy(payload: bytes) -> bool:
 
 
 def _no_maker(bundle: Bundle, known: Sequence[tuple[KeyAnchor, "keys.PublicKey"]]) -> SignerCheck:
-    names = _some([anchor.name for anchor, _ in known])
+    names = some([anchor.name for anchor, _ in known])
     if bundle.hint and all(keys.hint(key) != bundle.hint for _, key in known):
         return _unknown_signer(
             f'signed with another key (hint "{visible(bundle.hint, 20)}") than that of {names}'
@@ -362,7 +357,7 @@ def _verify_verdict(
         return _result(bundle, check, Outcome.UNKNOWN, "not-measured", why)
     blocked = sorted(obstacle.path for obstacle in obstacles)
     if blocked:
-        why = f"the gate cannot have weighed {_some(blocked)}"
+        why = f"the gate cannot have weighed {some(blocked)}"
         return _result(
             bundle, check, Outcome.FAIL, "contents-differ", why, difference=Difference(added=tuple(blocked))
         )
@@ -373,8 +368,7 @@ def _verify_verdict(
     if said.verdict != Decision.ADMITTED.value:
         why = f"the gate did not admit it: {visible(said.verdict, 20)}"
         return _result(bundle, check, Outcome.FAIL, "verdict-not-admitted", why)
-    count = _count([entry.path for entry in manifest.entries], "file")
-    covers = f"{len(manifest.entries)} of {count}"
+    covers = f"{len(manifest.entries)} of {count(len(manifest.entries), 'file')}"
     return _result(
         bundle, check, Outcome.PASS, "", f"{check.why}, who admitted it ({said.time})", covers=covers
     )
@@ -428,7 +422,7 @@ def _doubtful(left_out: Iterable[str], allowed: Collection[str]) -> tuple[str, .
 
 def _covers(statement: oms.OmsStatement, manifest: Manifest) -> str:
     there = sum(entry.path in statement.paths for entry in manifest.entries)
-    return f"{there} of {_count(manifest.entries, 'file')}"
+    return f"{there} of {count(len(manifest.entries), 'file')}"
 
 
 # ------------------------------------------------------------------------------------------------------------- saying
@@ -463,81 +457,12 @@ def _stamp(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _some(names: Collection[str]) -> str:
-    shown = [visible(name, 120) for _, name in zip(range(SHOWN), names, strict=False)]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _count(things: Collection[object], noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
 def summary(difference: Difference) -> str:
     """One line: `2 files differ from what was signed: changed model.safetensors, extra adapter.bin`."""
     parts = {"changed": difference.changed, "extra": difference.added, "missing": difference.removed}
     total = [path for paths in parts.values() for path in paths]
-    said = ", ".join(f"{word} {_some(paths)}" for word, paths in parts.items() if paths)
-    return (
-        f"{_count(total, 'file')} {'differs' if len(total) == 1 else 'differ'} from what was signed: {said}"
-    )
-
-
-def describe_difference(
-    difference: Difference, tensors: Sequence[TensorEntry] | None = None
-) -> tuple[str, ...]:
-    """Lines for people: every file that differs, then the tensors that do, layer by layer.
-
-    `tensors` are those of the model now; with them a layer that differs as a whole says so.
-    """
-    files = [
-        *(f"changed  {visible(path)}" for path in difference.changed),
-        *(f"extra    {visible(path)}" for path in difference.added),
-        *(f"missing  {visible(path)}" for path in difference.removed),
-    ]
-    sizes = Counter(_layer(tensor.name) for tensor in tensors or ())
-    lines = [
-        *_tensor_lines(difference.tensors_changed, ("differs", "differ"), sizes),
-        *_tensor_lines(difference.tensors_added, ("is extra", "are extra"), Counter()),
-        *_tensor_lines(difference.tensors_removed, ("is missing", "are missing"), Counter()),
-    ]
-    return (*files, *lines)
-
-
-def _tensor_lines(names: Sequence[str], verbs: tuple[str, str], sizes: "Counter[str]") -> list[str]:
-    """`3 tensors of layer 17 differ: mlp.up_proj.weight, …`"""
-    layers: dict[str, list[str]] = {}
-    for name in names:
-        layers.setdefault(_layer(name), []).append(name)
-    return [_tensor_line(layer, listed, verbs, sizes[layer]) for layer, listed in layers.items()]
-
-
-def _tensor_line(layer: str, names: list[str], verbs: tuple[str, str], size: int) -> str:
-    short = [name.removeprefix(layer).lstrip("./") or name for name in names]
-    if not layer:
-        return f"{_count(names, 'tensor')} {verbs[len(names) > 1]}: {_some(short)}"
-    number = re.split(r"[./]", layer)[-1]
-    label = f"layer {number}" if _is_layer(layer) else visible(layer, 80)
-    if size == len(names) > 1:
-        return f"all {size} tensors of {label} {verbs[1]}"
-    return f"{_count(names, 'tensor')} of {label} {verbs[len(names) > 1]}: {_some(short)}"
-
-
-_LAYER = re.compile(r"(?:[^./]+[./])*?[^./]+[./]\d{1,6}(?=[./])", re.ASCII)
-_PLAIN_LAYER = re.compile(
-    r"(?:(?:model|transformer|gpt_neox)[./])?(?:layers?|h|blocks?|blk)[./]\d{1,6}", re.ASCII
-)
-
-
-def _layer(name: str) -> str:
-    """The part of a tensor's name up to its first number: `model.layers.17`, `blk.3`; "" where there is none."""
-    match = _LAYER.match(name[:500])
-    return match[0] if match else ""
-
-
-def _is_layer(layer: str) -> bool:
-    """Whether "layer 17" says it all; `decoder.block.3` beside `encoder.block.3` is shown in full."""
-    return bool(_PLAIN_LAYER.fullmatch(layer))
+    said = ", ".join(f"{word} {some(paths)}" for word, paths in parts.items() if paths)
+    return f"{count(len(total), 'file')} {'differs' if len(total) == 1 else 'differ'} from what was signed: {said}"
 
 
 # --------------------------------------------------------------------------------------------------- before measuring

@@ -9,7 +9,6 @@ from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.keras import objects_in
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.contracts import keras
 from weighbridge.scan.rule import Rule
 
 
@@ -46,8 +45,14 @@ class KerasCustomObject(Rule):
         """See `Rule.look`."""
         if not isinstance(reading, JsonReading):
             return
-        known = keras.CARRIERS | keras.FOREIGN
         items = tuple(objects_in(reading))
+        if not items:
+            return
+        from weighbridge.scan.contracts import (
+            keras,  # few documents name objects of Keras; the others need no lists
+        )
+
+        known = keras.CARRIERS | keras.FOREIGN
         if not any(not item.path or keras.is_safe(item) or item.class_name in known for item in items):
             return  # other programs use the words `class_name` and `config` too
         for item in items:

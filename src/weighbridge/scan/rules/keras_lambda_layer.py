@@ -9,7 +9,6 @@ from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.keras import objects_in
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.contracts import keras
 from weighbridge.scan.rule import Rule
 
 
@@ -48,7 +47,14 @@ class KerasLambdaLayer(Rule):
         """See `Rule.look`."""
         if not isinstance(reading, JsonReading):
             return
-        for item in objects_in(reading):
+        items = tuple(objects_in(reading))
+        if not items:
+            return
+        from weighbridge.scan.contracts import (
+            keras,  # few documents name objects of Keras; the others need no lists
+        )
+
+        for item in items:
             if item.class_name not in keras.CARRIERS or _holds_lambda(item.config):
                 continue
             where = replace(place, line=reading.line(item.path))
