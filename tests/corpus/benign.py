@@ -62,6 +62,7 @@ def look_alikes() -> Cases:
         "params.yaml": "# _target_ stands for a class\nlr: 0.1\npath: C:\\\\models\n",
         "hydra.yaml": "model:\n  _target_: torch.nn.Linear\n  in_features: 3\n",
         "requirements.txt": "torch==2.13.0\nnumpy>=2\n--extra-index-url https://download.pytorch.org/whl/cpu\n",
+        "card.html": '<html><head><meta http-equiv="Content-Type" content="text/html"><meta http-equiv="Pragma" content="x"></head></html>',
         "chat_template.jinja": "{% for m in messages %}{{ m['role'] ~ ': ' ~ m['content'] | trim }}{% endfor %}",
         "system.jinja": "{% if messages[0].role == 'system' %}{{ messages[0].content }}{% endif %}{{ '__class__ is a word' }}",
     }  # fmt: skip

@@ -315,6 +315,12 @@ def others() -> Cases:
         "page", "svg-handler", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
     )
     yield unknown("page", "html", "card.html", b"<html><script>alert(1)</script></html>")
+    refresh = b'<html><meta http-equiv="refresh" content="0;url=http://example.com"></html>'
+    yield unknown("page", "html-refresh", "card.html", refresh)
+    twice = b'<html><meta http-equiv="expires" content="0"><meta http-equiv=refresh content="0;url=x"></html>'
+    yield unknown("page", "html-second-refresh", "card.html", twice)
+    hidden = b'<html><meta title="http-equiv=pragma " http-equiv="&#114;efresh" content="0;url=x"></html>'
+    yield unknown("page", "html-hidden-refresh", "card.html", hidden)
     yield unknown(
         "page", "html-frame", "card.html", b"<html><iframe src='http://example.com'></iframe></html>"
     )

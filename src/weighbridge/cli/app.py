@@ -16,7 +16,7 @@ from weighbridge.core.errors import ExitCode, UsageError, WeighbridgeError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("Weigh", "MODEL", "Weigh one model: verify, scan, and judge by policy."),
     "verify": ("Weigh", "MODEL", "Check signatures against the people you trust."),
-    "scan": ("Weigh", "MODEL", "Look for dangerous content without loading anything."),
+    "scan": ("Weigh", "MODEL…", "Look for dangerous content without loading anything."),
     "inspect": ("Weigh", "MODEL", "Say what is in a model, file by file."),
     "digest": ("Weigh", "MODEL", "Print a model's digests, or its whole manifest."),
     "diff": ("Weigh", "OLD NEW", "Show what changed between two models."),
@@ -50,15 +50,30 @@ SETTINGS = (
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; nothing escapes as a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
+    _settle_streams()
     try:
         code = run(arguments)
-        sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.BROKEN
+        code = ExitCode.BROKEN  # whoever read the answer has gone, and so has anybody to tell it to
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What is left to say cannot be said; without this the interpreter would try again, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = code or ExitCode.BROKEN
     sys.exit(int(code))
+
+
+def _settle_streams() -> None:
+    """UTF-8 on every machine, whatever its locale; a stream that the caller closed takes what it is told, and drops it."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: PTH123, SIM115  (takes its number)
+        elif name != "stdin" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -69,15 +84,17 @@ def run(arguments: list[str]) -> int:
     name = "version" if arguments[0] in ("--version", "-V") else arguments[0]
     try:
         parsed = parse(name, arguments[1:])
-        return int(parsed.run(parsed))
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        raise
     except WeighbridgeError as error:
         return _say(error, arguments)
     except OSError as error:
         from weighbridge.cli.failure import from_os
 
         return _say(from_os(error), arguments)
-    except (BrokenPipeError, KeyboardInterrupt, SystemExit):
-        raise
     except Exception as bug:
         from weighbridge.cli.failure import from_bug
 
@@ -139,6 +156,7 @@ def overview() -> str:
         "  weighbridge check ./model --key publisher.pub",
         "",
     ]
+    lines += ["more: weighbridge COMMAND --help; weighbridge explain CODE for a word in [brackets]", ""]
     lines += ["exit codes: 0 admitted, 1 refused, 2 impossible request, 3 undecided, 4 we could not work", ""]
     return "\n".join(lines)
 

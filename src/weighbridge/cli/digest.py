@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     hashes = frozenset({"sha256", "blake3"} if options.blake3 else {"sha256"})
     result = measured(options.model, options, hashes=hashes, tensors=not options.no_tensors)
     write(as_json(result) if options.format == "json" else as_text(result, options), options.output)
-    return int(ExitCode.UNDECIDED if result.unread else ExitCode.DONE)
+    return int(ExitCode.UNDECIDED if result.unread or not result.manifest.entries else ExitCode.DONE)
 
 
 def as_json(result: "Measured") -> str:
@@ -58,14 +58,16 @@ def as_json(result: "Measured") -> str:
 
 def as_text(result: "Measured", options: argparse.Namespace) -> str:
     """The three digests; with -v every file."""
-    from weighbridge.core.text import human_bytes, visible
+    from weighbridge.core.text import counted, human_bytes, visible
 
     manifest = result.manifest
     lines = [
-        f"files    {_text(manifest.files_digest()) or 'unknown'}   {len(manifest.entries)} files, {human_bytes(manifest.size)}",
+        f"files    {_text(manifest.files_digest()) or 'unknown'}   {counted(len(manifest.entries), "file")}, {human_bytes(manifest.size)}",
         f"tensors  {_text(manifest.tensors_digest()) or ('none' if manifest.tensors == () else 'unknown')}",
         f"card     {_text(manifest.card_digest()) or 'none'}",
     ]
+    if not manifest.entries:
+        lines.append("? there is no file to measure")
     if options.verbose:
         lines += [f"{_hex(e.sha256)}  {visible(e.path)}" for e in manifest.entries]
     lines += [

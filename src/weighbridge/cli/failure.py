@@ -1,12 +1,13 @@
 """How an error is told: once, with its code and hints; as a JSON document when JSON was asked for."""
 
 import itertools
+import os
 import sys
 import tempfile
 import traceback
-from pathlib import Path
 
 from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
+from weighbridge.core.text import visible
 
 
 def say(error: WeighbridgeError, arguments: list[str]) -> int:
@@ -21,28 +22,31 @@ def say(error: WeighbridgeError, arguments: list[str]) -> int:
 
 
 def wants_json(arguments: list[str]) -> bool:
-    """Whether `--format json` stands on the command line, even where the rest of it could not be parsed."""
-    pairs = itertools.pairwise(arguments)
-    return "--format=json" in arguments or any(a in ("--format", "-f") and b == "json" for a, b in pairs)
+    """Whether JSON was asked for, even where the rest of the command line could not be parsed."""
+    said = [b for a, b in itertools.pairwise(arguments) if a in ("--format", "-f")]
+    said += [a.removeprefix("--format=") for a in arguments if a.startswith("--format=")]
+    said += [a.removeprefix("-f") for a in arguments if a.startswith("-f") and len(a) > 2]
+    return "json" in said if said else os.environ.get("WEIGHBRIDGE_FORMAT") == "json"
 
 
 def from_os(error: OSError) -> WeighbridgeError:
     """What the operating system refused, in our words."""
-    where = f' "{error.filename}"' if error.filename else ""
+    where = f'"{visible(os.fsdecode(error.filename))}"' if isinstance(error.filename, str | bytes) else ""
     reason = (error.strerror or str(error)).lower()
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return UsageError("no-such-path", f"there is nothing at{where}")
-    if isinstance(error, PermissionError):
-        return UsageError("unreadable", f"no permission for{where}")
-    return BrokenError("disk", f"{reason}{where}")
+    if where and isinstance(error, FileNotFoundError | NotADirectoryError):
+        return UsageError("no-such-path", f"there is nothing at {where}")
+    if where and isinstance(error, PermissionError):
+        return UsageError("unreadable", f"no permission for {where}")
+    return BrokenError("disk", f"{where}: {reason}" if where else reason)
 
 
 def from_bug(bug: Exception) -> WeighbridgeError:
     """A bug of ours: the traceback goes to a file, the person gets its path."""
-    with tempfile.NamedTemporaryFile("w", prefix="weighbridge-", suffix=".log", delete=False) as log:
-        traceback.print_exception(bug, file=log)
-    return BrokenError(
-        "internal-error",
-        f"this is a bug in weighbridge ({type(bug).__name__})",
-        f"please report it with the file {Path(log.name)}",
-    )
+    message = f"this is a bug in weighbridge ({type(bug).__name__})"
+    try:
+        handle, log = tempfile.mkstemp(prefix="weighbridge-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(bug, file=file)
+    except OSError:  # a full disk can be what made the bug show
+        return BrokenError("internal-error", message)
+    return BrokenError("internal-error", message, f"please report it with the file {log}")

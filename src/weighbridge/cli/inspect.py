@@ -20,17 +20,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read every file with its format's reader, judge nothing, and print what is there."""
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import refuse_output, write
+    from weighbridge.cli.request import chosen_limits
+    from weighbridge.core.budget import Limits
     from weighbridge.core.errors import ExitCode
     from weighbridge.scan.contents import contents
     from weighbridge.store import Links, open_artifact
 
-    found = contents(open_artifact(options.model, links=Links(options.links)))
+    refuse_output(options.output)
+    artifact = open_artifact(options.model, links=Links(options.links))
+    found = contents(artifact, chosen_limits(options, Limits()))
     write(
         as_json(found) if options.format == "json" else as_text(found, verbose=bool(options.verbose)),
         options.output,
     )
-    return int(ExitCode.UNDECIDED if any(file.unread for file in found) else ExitCode.DONE)
+    undecided = not found or any(file.unread for file in found)
+    return int(ExitCode.UNDECIDED if undecided else ExitCode.DONE)
 
 
 def as_json(found: "tuple[Contents, ...]") -> str:
@@ -72,7 +77,7 @@ def as_text(found: "tuple[Contents, ...]", *, verbose: bool) -> str:
         )
         details = [f"part {name}" for name in file.parts] + [f"note {note}" for note in file.notes]
         lines += [f"    {visible(line)}" for line in details] if verbose else []
-    return "\n".join(lines)
+    return "\n".join(lines) or "? there is no file to inspect"
 
 
 def _dtypes(file: "Contents") -> str:

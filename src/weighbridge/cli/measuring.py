@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -33,11 +34,19 @@ def measured(
 ) -> Measured:
     """Open and measure one model, with a progress line where one is wanted; signatures beside it are left out."""
     from weighbridge.check import bundles_of
+    from weighbridge.cli.output import refuse_output
 
+    refuse_output(options.output)
     _, signatures = bundles_of(Path(path))
     artifact = open_artifact(path, links=Links(options.links), exclude=signatures)
-    with progress_line(path, options) as progress:
-        result = measure(artifact, Plan(hashes=hashes, tensors=tensors), progress=progress, jobs=options.jobs)
+    with progress_line([path], options) as progress:
+        result = measure(
+            artifact,
+            Plan(hashes=hashes, tensors=tensors),
+            progress=progress,
+            jobs=options.jobs,
+            seconds=options.timeout,
+        )
     obstacles = tuple(
         Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
     )
@@ -49,10 +58,10 @@ def measured(
     )
 
 
-def progress_line(path: str, options: argparse.Namespace) -> AbstractContextManager[Progress]:
+def progress_line(paths: Sequence[str], options: argparse.Namespace) -> AbstractContextManager[Progress]:
     """A line on standard error, on a terminal only."""
     total = 0
     if not options.no_progress and sys.stderr.isatty():
-        files = Path(path).rglob("*") if Path(path).is_dir() else [Path(path)]
-        total = sum(file.stat().st_size for file in files if file.is_file())
+        members = [member for path in paths for member in open_artifact(path).members]
+        total = sum(member.size for member in members)
     return ProgressLine(total, sys.stderr, verb=visible(options.command), enabled=not options.no_progress)

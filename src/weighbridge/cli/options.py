@@ -9,9 +9,11 @@ import sys
 from typing import Any, NoReturn
 
 from weighbridge.core.errors import UsageError
+from weighbridge.core.text import visible
 
 FORMATS = ("human", "json", "sarif", "html", "markdown", "junit", "github", "gitlab")
 PREFIX = "WEIGHBRIDGE_"
+SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def columns() -> int:
@@ -45,9 +47,34 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse after taking defaults from the environment."""
-        for action in self._actions:
-            _default_from_environment(action)
-        return super().parse_known_args(args, namespace)
+        lists = [action for action in self._actions if self._default_from_environment(action)]
+        found, rest = super().parse_known_args(args, namespace)
+        for action in lists:  # not as a default: argparse would add the command line's to it, and that shall win
+            if getattr(found, action.dest) is None:
+                setattr(found, action.dest, _said(action).split(os.pathsep))
+        return found, rest
+
+    def _default_from_environment(self, action: argparse.Action) -> bool:
+        """Take an option's default from the environment, as strictly as from the command line; True for a list."""
+        name, value = _setting(action), _said(action)
+        if not value:
+            return False
+        if isinstance(action, argparse._StoreTrueAction):
+            if value.lower() not in SWITCH:
+                self.error(f'{name}: "{visible(value, 80)}" is neither 1 nor 0')
+            action.default = SWITCH[value.lower()]
+        elif isinstance(action, argparse._AppendAction):
+            action.required = False
+            return True
+        else:
+            try:
+                action.default = int(value) if isinstance(action, argparse._CountAction) else self._get_value(action, value)
+                self._check_value(action, action.default)
+            except (argparse.ArgumentError, ValueError):
+                of = f" (choose from {', '.join(action.choices)})" if action.choices else ""
+                self.error(f'{name}: "{visible(value, 80)}" is no value for it{of}')
+            action.required = False
+        return False
 
     def _meant(self, message: str) -> list[str]:
         from difflib import get_close_matches
@@ -58,17 +85,15 @@ class Parser(argparse.ArgumentParser):
         return [f"did you mean {close[0]}"] if close and "unrecognized" in message else []
 
 
-def _default_from_environment(action: argparse.Action) -> None:
-    name = next((o[2:].replace("-", "_").upper() for o in action.option_strings if o.startswith("--")), None)
-    value = os.environ.get(PREFIX + name) if name and name not in ("HELP", "VERSION") else None
-    if value is None:
-        return
-    if isinstance(action, argparse._StoreTrueAction):
-        action.default = value.lower() in ("1", "true", "yes")
-    elif isinstance(action, argparse._AppendAction):
-        action.default = value.split(os.pathsep)
-    else:
-        action.default = value  # argparse converts string defaults with the option's type
+def _setting(action: argparse.Action) -> str:
+    """The variable that sets an option, such as WEIGHBRIDGE_MAX_BYTES; "" for what cannot be set."""
+    name = next((o[2:].replace("-", "_").upper() for o in action.option_strings if o.startswith("--")), "")
+    return PREFIX + name if name not in ("", "HELP", "VERSION") else ""
+
+
+def _said(action: argparse.Action) -> str:
+    name = _setting(action)
+    return os.environ.get(name, "") if name else ""
 
 
 def model(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +153,7 @@ def trust(parser: argparse.ArgumentParser) -> None:
         help="count only this signer: a name in the keyring, with --root a name in the certificate",
     )
     group.add_argument(
-        "--threshold", metavar="N", type=int, help="how many different signers must have signed"
+        "--threshold", metavar="N", type=positive, help="how many different signers must have signed"
     )
     group.add_argument(
         "--trust", metavar="DIR", help="the keyring's folder; yours when left out, unless keys are given"
@@ -220,20 +245,24 @@ def size(text: str) -> int:
     """`40G`, `512M`, `1000`: bytes, binary units."""
     units = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
     number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
-    return positive(number) * unit
+    if not number.isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f'"{visible(text, 40)}" is no size such as 512M, 40G or 1T')
+    return int(number) * unit
 
 
 def positive(text: str) -> int:
     """A whole number above zero."""
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{visible(text, 40)}" is no whole number above zero')
+    return int(text)
 
 
 def seconds(text: str) -> float:
     """A time above zero."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e9:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f'"{visible(text, 40)}" is no number of seconds above zero')
     return value

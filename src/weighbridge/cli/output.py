@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.options import columns
-from weighbridge.core.durable import write_file
-from weighbridge.core.errors import ExitCode
+from weighbridge.core.durable import refuse_no_folder, write_file
+from weighbridge.core.errors import ExitCode, UsageError
 from weighbridge.core.report import Report
+from weighbridge.core.text import visible
 
 if TYPE_CHECKING:
     from weighbridge.report import RulePage
@@ -69,10 +70,27 @@ def write(text: str, output: str | None) -> None:
     data = text.encode("utf-8", "backslashreplace")
     data = data if data.endswith(b"\n") else data + b"\n"
     if output and output != "-":
-        write_file(Path(output), data)
+        _leave(data, Path(output))
         return
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def refuse_output(output: str | None) -> None:
+    """Refuse a FILE that cannot be written before any work is done for it. Raises `UsageError` (`cannot-write`)."""
+    if output and output != "-":
+        path = Path(output)
+        if path.is_dir():
+            raise UsageError("cannot-write", f'cannot write "{visible(output)}": it is a folder')
+        refuse_no_folder(path)
+
+
+def _leave(data: bytes, path: Path) -> None:
+    """Whole or not at all, but for a device, a pipe or a link such as /dev/stdout: those must not be replaced."""
+    if not path.exists() or (path.is_file() and not path.is_symlink()):
+        write_file(path, data)
+    else:
+        path.write_bytes(data)
 
 
 def colored(choice: str, output: str | None) -> bool:

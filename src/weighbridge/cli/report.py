@@ -28,12 +28,13 @@ def run(options: argparse.Namespace) -> int:
     """Read, render, and exit with the report's own code."""
     from pathlib import Path
 
-    from weighbridge.cli.output import emit
+    from weighbridge.cli.output import emit, refuse_output
     from weighbridge.core.errors import InputError, UsageError
     from weighbridge.core.wire import MAX_DOCUMENT
     from weighbridge.report import read_report
     from weighbridge.store import read_beside
 
+    refuse_output(options.output)
     data = read_beside(Path(options.file), MAX_DOCUMENT)
     if data is None:
         raise UsageError("no-such-path", f'there is no report at "{options.file}"')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weighbridge.check import Ask, Request, weigh
 from weighbridge.cli.measuring import progress_line
-from weighbridge.cli.output import emit
+from weighbridge.cli.output import emit, refuse_output
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
 from weighbridge.policy import Policy, default_policy, find_policy, load_policy
@@ -18,8 +18,13 @@ from weighbridge.trust.keyring import Keyring
 
 def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
     """Weigh, print, sign the verdict where asked, and return the exit code."""
+    refuse_output(options.output)
+    if getattr(options, "attest", None):
+        from weighbridge.cli.keys import refuse_attest
+
+        refuse_attest(options)
     request = build(options, ask)
-    with progress_line(request.paths[0], options) as progress:
+    with progress_line(request.paths, options) as progress:
         report = weigh(request, progress)
     if getattr(options, "attest", None):
         from weighbridge.cli.keys import attest_report

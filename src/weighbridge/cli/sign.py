@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         add=options.add,
         jobs=options.jobs,
     )
-    with progress_line(options.model, options) as progress:
+    with progress_line([options.model], options) as progress:
         signed = sign_model(wish, signers, timestamp=_witness(options.timestamp), progress=progress)
     _say(options, signed, [signer.describe for signer in signers])
     return 0
@@ -113,7 +113,7 @@ def _witness(url: str | None) -> Callable[[bytes], bytes] | None:
 
 
 def _say(options: argparse.Namespace, signed: "Signed", how: list[str]) -> None:
-    from weighbridge.core.text import human_bytes, visible
+    from weighbridge.core.text import counted, human_bytes, visible
     from weighbridge.core.wire import write_json
 
     algorithm = options.hash
@@ -123,9 +123,24 @@ def _say(options: argparse.Namespace, signed: "Signed", how: list[str]) -> None:
         print(write_json(body, indent=2).decode())
     elif not options.quiet:
         print(
-            f"hashed  {len(signed.manifest.entries)} files, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s"
+            f"hashed  {counted(len(signed.manifest.entries), "file")}, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s"
         )
         for line in how:
             print(f"signed  {digest or 'in shards'} with {line}")
         print(f"wrote   {', '.join(visible(path) for path in signed.files)}")
-        print(f"verify  weighbridge verify {visible(options.model)} --key PUBLIC.pem")
+        print(f"verify  {visible(_how_to_verify(options))}")
+
+
+def _how_to_verify(options: argparse.Namespace) -> str:
+    """The command for the other side, ready to be pasted; with the public key where it lies beside the private one."""
+    import shlex
+    from pathlib import Path
+
+    words = ["weighbridge", "verify", options.model]
+    if options.certificate:
+        words += ["--root", "ROOTS.pem"]
+    else:
+        public = [Path(key).with_suffix(".pub") for key in options.key if key.endswith(".key")]
+        words += ["--key", str(public[0]) if public and public[0].is_file() else "PUBLIC.pem"]
+    words += ["--signature", options.signature] if options.signature else []
+    return shlex.join(words)

@@ -81,7 +81,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def moment(text: str) -> datetime:
     """A date or time; UTC where no offset is given."""
-    value = datetime.fromisoformat(text)
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is no date such as 2026-11-22') from None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 

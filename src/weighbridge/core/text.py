@@ -40,6 +40,11 @@ def some(names: Collection[str], shown: int = 3, limit: int = 120) -> str:
     return ", ".join(first) + (f" and {more} more" if more else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `13 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def human_bytes(count: int) -> str:
     """`13.5 GB`: three digits at most, decimal units, as disks and hubs print them."""
     value = float(count)

@@ -23,7 +23,8 @@ _HELP = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
 _PYTHON_CELLS = frozenset(("time", "timeit", "capture", "prun", "python", "python3", "pypy"))
 """Cell magics whose body is still Python."""
 ACTIVE_HTML = re.compile(
-    r"(?i)<\s*(script|iframe|object|embed|base|form)\b|<meta[^>]{0,200}http-equiv|[\s\"'/]on[a-z]{3,20}\s*=|javascript\s*:"
+    r"(?i)<\s*(script|iframe|object|embed|base|form)\b|<meta[^>]{0,200}http-equiv\s*=\s*"
+    r"(?![\"']?(?:content-type|content-language|cache-control|expires|pragma|x-ua-compatible)[\"'\s])|[\s\"'/]on[a-z]{3,20}\s*=|javascript\s*:"
 )
 _ACTIVE_TYPES = frozenset(("application/javascript", "text/javascript", "application/x-javascript"))
 
