@@ -5,12 +5,13 @@ signature over a part would read like one over the whole.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from weighbridge.check import signature_path
+from weighbridge.check import bundles_of, signature_path
 from weighbridge.core.artifact import Artifact
-from weighbridge.core.durable import write_file
+from weighbridge.core.durable import one_writer, refuse_no_folder, write_file
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.text import visible
@@ -61,7 +62,10 @@ def sign_model(
     root = Path(wish.path)
     target = Path(wish.output) if wish.output else signature_path(root)
     siblings = target.with_name(target.name + SIBLINGS_SUFFIX)
-    artifact = _open(wish, root, (target, siblings))
+    # A file that another signer is just putting here would be one too many: wait for its turn to end.
+    with one_writer(target.parent) if target.parent.is_dir() else nullcontext():
+        artifact = _open(wish, root, (target, siblings))
+    refuse_no_folder(target)
     plan = Plan(
         hashes=frozenset({wish.hash_type}),
         tensors=True,
@@ -81,7 +85,8 @@ def sign_model(
         nameless=wish.nameless,
     )
     signatures = sign_all(payload, signers, timestamp=timestamp)
-    written = _write(target, siblings, signatures, add=wish.add)
+    with one_writer(target.parent):  # two that add at once would each keep only what they had read
+        written = _write(target, siblings, signatures, root.resolve().parent, add=wish.add)
     return Signed(manifest=measurement.manifest, seconds=measurement.seconds, files=written)
 
 
@@ -97,7 +102,8 @@ def now() -> datetime:
 
 
 def _open(wish: Wish, root: Path, signature_files: Sequence[Path]) -> Artifact:
-    exclude = [path.relative_to(root).as_posix() for path in signature_files if path.is_relative_to(root)]
+    exclude = {path for path in (_inside(file, root) for file in signature_files) if path}
+    exclude |= bundles_of(root)[1]  # a signature is no part of what is signed: `verify` leaves it out too
     links = Links.FOLLOW if wish.allow_symlinks else Links.REFUSE
     artifact = open_artifact(wish.path, links=links, exclude=exclude)
     for obstacle in artifact.obstacles:
@@ -108,21 +114,30 @@ def _open(wish: Wish, root: Path, signature_files: Sequence[Path]) -> Artifact:
     return artifact
 
 
-def _write(target: Path, siblings: Path, signatures: Signatures, *, add: bool) -> tuple[str, ...]:
+def _inside(file: Path, root: Path) -> str | None:
+    """The path below the model of a signature file that may not be there yet, however either was spelled."""
+    real = file.parent.resolve() / file.name
+    model = root.resolve()
+    return real.relative_to(model).as_posix() if real.is_relative_to(model) else None
+
+
+def _write(
+    target: Path, siblings: Path, signatures: Signatures, aside: Path, *, add: bool
+) -> tuple[str, ...]:
     lines = [line for line in (signatures.siblings or signatures.primary).split(b"\n") if line.strip()]
     if not add:
-        write_file(target, signatures.primary)
+        write_file(target, signatures.primary, aside=aside)
         if signatures.siblings:
-            write_file(siblings, signatures.siblings)
+            write_file(siblings, signatures.siblings, aside=aside)
             return str(target), str(siblings)
         siblings.unlink(missing_ok=True)  # siblings of the signature just replaced would contradict it
         return (str(target),)
     there = read_beside(siblings, MAX_BUNDLE) or read_beside(target, MAX_BUNDLE)
     if there is None:
-        return _write(target, siblings, signatures, add=False)
+        return _write(target, siblings, signatures, aside, add=False)
     for bundle in read_bundles(there, str(siblings)):
         if bundle.code:
             raise UsageError(bundle.code, f'cannot add to "{siblings}": {bundle.why}')
     kept = [line for line in there.split(b"\n") if line.strip()]
-    write_file(siblings, b"\n".join([*kept, *lines]) + b"\n")
+    write_file(siblings, b"\n".join([*kept, *lines]) + b"\n", aside=aside)
     return (str(siblings),)

@@ -252,6 +252,19 @@ def test_a_policy_inside_the_model_is_never_read(weighbridge, signed):
     assert weighbridge("check", "model", "--policy", "model/weighbridge.toml").code == 2
 
 
+def test_none_of_several_models_brings_the_policy(weighbridge, signed, monkeypatch):
+    bad = signed / "bad"
+    bad.mkdir()
+    (bad / "weights.bin").write_bytes(b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00echoq\x00\x85R.")
+    (bad / "weighbridge.toml").write_text('[policy]\nfindings = "any"\nunknown = "admit"\n')
+    monkeypatch.chdir(bad)
+    for paths in ((".",), ("../model", "."), (".", "../model")):
+        answer = weighbridge("scan", *paths)
+        assert answer.code == 1, paths
+        assert "came with the model and is not read" in answer.err
+    assert weighbridge("scan", "../model", ".", "--policy", "weighbridge.toml").code == 2
+
+
 def test_a_saved_report_is_rendered_again_with_its_own_code(weighbridge, signed):
     assert weighbridge("check", "model", "--key", "stranger.pub", "-f", "json", "-o", "report.json").code == 1
     answer = weighbridge("report", "report.json", "--format", "markdown")

@@ -11,7 +11,7 @@ from weighbridge.core.evidence import Evidence, Outcome, worst
 from weighbridge.core.finding import Place
 from weighbridge.core.manifest import Digest, Entry, Manifest, TensorEntry, is_card
 from weighbridge.core.source import MemorySource, Slice
-from weighbridge.core.text import count, human_bytes, some, visible
+from weighbridge.core.text import counted, human_bytes, some, visible
 from weighbridge.core.verdict import Decision, Verdict
 
 
@@ -158,7 +158,7 @@ def test_sizes_read_as_people_write_them(count, text):
 
 
 def test_counts_and_lists_are_short_and_harmless():
-    assert [count(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert [counted(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
     assert some(["a", "b", "c"]) == "a, b, c"
     assert some(("a", "b\u202e", "c", "d", "e")) == "a, b\\u202e, c and 2 more"
     assert some(()) == ""

@@ -27,7 +27,12 @@ WORDS = "The os.system call, __import__('os') and eval(input()) are dangerous; s
 
 def written() -> Cases:
     """What the libraries wrote."""
-    folders = [HERE / "benign", TESTS / "formats" / "data", TESTS / "formats" / "data" / "pickle", TESTS / "formats" / "tensors"]
+    folders = [
+        HERE / "benign",
+        TESTS / "formats" / "data",
+        TESTS / "formats" / "data" / "pickle",
+        TESTS / "formats" / "tensors",
+    ]
     alone = {"outside.h5", "external.onnx", "external.data", "objects.npy"}
     for directory in folders:
         for path in sorted(directory.iterdir()):
@@ -84,12 +89,36 @@ def look_alikes() -> Cases:
         yield benign("config", path, path, _json(value))
     index = {"metadata": {"total_size": 8}, "weight_map": {"a": "model-1.safetensors"}}
     weights = safetensors({"a": ("F32", [2], 0, 8)}, bytes(8))
-    yield folder("config", "sharded", {"model.safetensors.index.json": _json(index), "model-1.safetensors": weights}, Expect.PASS)
+    yield folder(
+        "config",
+        "sharded",
+        {"model.safetensors.index.json": _json(index), "model-1.safetensors": weights},
+        Expect.PASS,
+    )
     code = "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(2, 1)\n\n    def forward(self, x):\n        return self.fc(x)\n"
     yield folder("python", "model-code", {"modeling_x.py": code}, Expect.PASS)
-    yield benign("python", "constants", "constants.py", b"import os\n\nPATH = os.path.join('a', 'b')\nNAMES = ['os.system', 'eval']\n")
-    cells = [{"cell_type": "markdown", "metadata": {}, "source": WORDS}, {"cell_type": "code", "metadata": {}, "execution_count": 1, "outputs": [], "source": "import torch\nx = torch.ones(3)\nprint(x)"}]
-    yield benign("notebook", "plain", "a.ipynb", _json({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    yield benign(
+        "python",
+        "constants",
+        "constants.py",
+        b"import os\n\nPATH = os.path.join('a', 'b')\nNAMES = ['os.system', 'eval']\n",
+    )
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": WORDS},
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "execution_count": 1,
+            "outputs": [],
+            "source": "import torch\nx = torch.ones(3)\nprint(x)",
+        },
+    ]
+    yield benign(
+        "notebook",
+        "plain",
+        "a.ipynb",
+        _json({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}),
+    )
 
 
 def containers() -> Cases:
@@ -97,11 +126,25 @@ def containers() -> Cases:
     text = WORDS.encode()
     state = (TESTS / "formats" / "data" / "torch-zip.pt").read_bytes()
     values = pickle.dumps({"a": [1, 2], "note": WORDS}, 4)
-    yield benign("archive", "zip-of-text", "a.zip", make(Item(name="model/notes.txt", data=text), Item(name="model/x.json", data=b"{}")))
-    yield benign("archive", "zip-deflated", "a.zip", make(Item(name="notes.txt", data=text * 20, method=DEFLATED)))
-    yield benign("archive", "zip-with-comment", "a.zip", make(Item(name="a.txt", data=text), comment=b"made for tests\nin two lines"))
+    yield benign(
+        "archive",
+        "zip-of-text",
+        "a.zip",
+        make(Item(name="model/notes.txt", data=text), Item(name="model/x.json", data=b"{}")),
+    )
+    yield benign(
+        "archive", "zip-deflated", "a.zip", make(Item(name="notes.txt", data=text * 20, method=DEFLATED))
+    )
+    yield benign(
+        "archive",
+        "zip-with-comment",
+        "a.zip",
+        make(Item(name="a.txt", data=text), comment=b"made for tests\nin two lines"),
+    )
     yield benign("archive", "zip-of-torch", "a.zip", make(Item(name="weights.pt", data=state)))
-    yield benign("archive", "zip-in-zip", "a.zip", make(Item(name="b.zip", data=make(Item(name="a.txt", data=text)))))
+    yield benign(
+        "archive", "zip-in-zip", "a.zip", make(Item(name="b.zip", data=make(Item(name="a.txt", data=text))))
+    )
     yield benign("archive", "zip-of-pickle", "a.zip", make(Item(name="config.pkl", data=values)))
     tar = _tar({"model/notes.txt": text, "model/weights.pt": state})
     yield benign("archive", "tar", "a.tar", tar)
@@ -110,13 +153,33 @@ def containers() -> Cases:
     yield benign("archive", "gz-of-text", "notes.txt.gz", gzip.compress(text, mtime=0))
     yield benign("archive", "gz-of-pickle", "a.pkl.gz", gzip.compress(values, mtime=0))
     for protocol in range(6):
-        yield benign("pickle", f"texts-of-attacks-p{protocol}", "notes.pkl", pickle.dumps([WORDS, b"cos\nsystem\n", "posix", "system"], protocol))
+        yield benign(
+            "pickle",
+            f"texts-of-attacks-p{protocol}",
+            "notes.pkl",
+            pickle.dumps([WORDS, b"cos\nsystem\n", "posix", "system"], protocol),
+        )
         yield benign("pickle", f"deep-p{protocol}", "deep.pkl", pickle.dumps(_deep(100), protocol))
-        yield benign("pickle", f"many-p{protocol}", "many.pkl", pickle.dumps([{"i": i} for i in range(500)], protocol))
+        yield benign(
+            "pickle", f"many-p{protocol}", "many.pkl", pickle.dumps([{"i": i} for i in range(500)], protocol)
+        )
     yield benign("pickle", "several", "several.pkl", values * 3)
-    yield benign("gguf", "template", "m.gguf", Gguf().text("general.name", WORDS).text("tokenizer.chat_template", "{{ messages[0]['content'] }}").bytes())
+    yield benign(
+        "gguf",
+        "template",
+        "m.gguf",
+        Gguf()
+        .text("general.name", WORDS)
+        .text("tokenizer.chat_template", "{{ messages[0]['content'] }}")
+        .bytes(),
+    )
     noise = bytes((i * 197 + 41) % 256 for i in range(400))
-    yield benign("safetensors", "tensor-that-looks-like-zip", "m.safetensors", safetensors({"a": ("U8", [408], 0, 408)}, b"PK\x03\x04\x80\x04MZ" + noise))
+    yield benign(
+        "safetensors",
+        "tensor-that-looks-like-zip",
+        "m.safetensors",
+        safetensors({"a": ("U8", [408], 0, 408)}, b"PK\x03\x04\x80\x04MZ" + noise),
+    )
 
 
 def _tar(files: dict[str, bytes]) -> bytes:

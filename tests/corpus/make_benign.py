@@ -66,7 +66,26 @@ def plain_files() -> None:
 
 
 def numpy_files() -> None:
-    dtypes = ["?", "i1", "i2", "i4", "i8", "u1", "u4", "f2", "f4", "f8", "c8", "c16", ">i4", ">f8", "S5", "U4", "M8[ns]", "m8[D]"]
+    dtypes = [
+        "?",
+        "i1",
+        "i2",
+        "i4",
+        "i8",
+        "u1",
+        "u4",
+        "f2",
+        "f4",
+        "f8",
+        "c8",
+        "c16",
+        ">i4",
+        ">f8",
+        "S5",
+        "U4",
+        "M8[ns]",
+        "m8[D]",
+    ]
     for dtype in dtypes:
         array = np.arange(6).astype(dtype).reshape(2, 3)
         name = dtype.replace(">", "big-").replace("?", "bool").strip("]").replace("[", "-")
@@ -87,7 +106,10 @@ def numpy_files() -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, weights=np.zeros((9, 9)))
     put("numpy-compressed.npz", buffer.getvalue())
-    dump("numpy-scalars", [np.float32(1.5), np.int64(3), np.bool_(True), np.str_("x"), np.datetime64("2026-01-01")])
+    dump(
+        "numpy-scalars",
+        [np.float32(1.5), np.int64(3), np.bool_(True), np.str_("x"), np.datetime64("2026-01-01")],
+    )
     dump("numpy-rng", np.random.default_rng(1))
     dump("numpy-randomstate", np.random.RandomState(1))
     for codec in ("zlib", "gzip", "bz2", "xz", "lzma", "lz4"):
@@ -174,7 +196,12 @@ def sklearn_files() -> None:
     }  # fmt: skip
     for name, vectorizer in words.items():
         packed(f"sklearn-{name}", vectorizer.fit(TEXTS))
-        packed(f"sklearn-{name}-pipeline", pipeline.make_pipeline(vectorizer, naive_bayes.MultinomialNB() if name != "hashing" else lm.LogisticRegression()).fit(TEXTS, LABELS))
+        packed(
+            f"sklearn-{name}-pipeline",
+            pipeline.make_pipeline(
+                vectorizer, naive_bayes.MultinomialNB() if name != "hashing" else lm.LogisticRegression()
+            ).fit(TEXTS, LABELS),
+        )
     packed("sklearn-dict", feature_extraction.DictVectorizer().fit([{"a": 1, "b": "x"}]))
     packed("sklearn-labels", pre.LabelEncoder().fit(["a", "b"]))
     packed("sklearn-multilabel", pre.MultiLabelBinarizer().fit([["a"], ["b"]]))
@@ -184,7 +211,9 @@ def sklearn_files() -> None:
 def pandas_files() -> None:
     import pandas as pd
 
-    frame = pd.DataFrame({"n": [1, 2], "x": [0.5, None], "s": ["a", "b"], "t": pd.to_datetime(["2026-01-01", "2026-01-02"])})
+    frame = pd.DataFrame(
+        {"n": [1, 2], "x": [0.5, None], "s": ["a", "b"], "t": pd.to_datetime(["2026-01-01", "2026-01-02"])}
+    )
     values = {
         "frame": frame, "series": frame["n"], "index": pd.Index(["a", "b"]), "categories": pd.Series(["a", "b", "a"], dtype="category"), "multi": frame.set_index(["n", "s"]),
         "dates": pd.date_range("2026-01-01", periods=3), "periods": pd.period_range("2026", periods=3, freq="M"), "intervals": pd.interval_range(0, 3), "nullable": pd.Series([1, None], dtype="Int64"),
@@ -228,13 +257,28 @@ def torch_files() -> None:
         save(f"state-{name}", net.state_dict())
         save(f"state-{name}-legacy", net.state_dict(), _use_new_zipfile_serialization=False)
         save(f"module-{name}", net)
-    for name, kind in {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop, "adagrad": optim.Adagrad}.items():
+    for name, kind in {
+        "sgd": optim.SGD,
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
+        "rmsprop": optim.RMSprop,
+        "adagrad": optim.Adagrad,
+    }.items():
         net = nn.Linear(2, 1)
         optimizer = kind(net.parameters(), lr=0.1)
         schedule = optim.lr_scheduler.StepLR(optimizer, 2)
         net(torch.ones(1, 2)).sum().backward()
         optimizer.step()
-        save(f"checkpoint-{name}", {"epoch": 1, "model": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "loss": 0.5})
+        save(
+            f"checkpoint-{name}",
+            {
+                "epoch": 1,
+                "model": net.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "loss": 0.5,
+            },
+        )
     tensors = {
         "dtypes": [torch.zeros(2, dtype=getattr(torch, d)) for d in ("float64", "float16", "bfloat16", "int8", "uint8", "bool", "complex64")], "float8": torch.zeros(2).to(torch.float8_e4m3fn),
         "parameter": nn.Parameter(torch.ones(2)), "sparse": torch.eye(2).to_sparse(), "views": (lambda t: [t, t[1:], t[::2]])(torch.arange(6.0)), "quantized": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
@@ -250,14 +294,19 @@ def framework_files() -> None:
     import gguf
     import h5py
     import onnx
+    import torch
     from onnx import TensorProto, helper
     from safetensors.numpy import save as save_safetensors
     from safetensors.torch import save as save_torch
 
-    import torch
-
-    put("safetensors-numpy.safetensors", save_safetensors({"a": np.ones((2, 2), np.float32), "b": np.arange(3)}, {"format": "np"}))
-    put("safetensors-torch.safetensors", save_torch({"a": torch.ones(2, dtype=torch.bfloat16)}, {"format": "pt"}))
+    put(
+        "safetensors-numpy.safetensors",
+        save_safetensors({"a": np.ones((2, 2), np.float32), "b": np.arange(3)}, {"format": "np"}),
+    )
+    put(
+        "safetensors-torch.safetensors",
+        save_torch({"a": torch.ones(2, dtype=torch.bfloat16)}, {"format": "pt"}),
+    )
     put("safetensors-empty.safetensors", save_safetensors({}))
     put("safetensors-scalar.safetensors", save_safetensors({"s": np.array(1.0)}))
     info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None, 2]) for n in ("x", "y")]
@@ -265,14 +314,19 @@ def framework_files() -> None:
         graph = helper.make_graph([helper.make_node(op, ["x"], ["y"])], "g", info[:1], info[1:])
         put(f"onnx-{op.lower()}.onnx", helper.make_model(graph, producer_name="tests").SerializeToString())
     weight = helper.make_tensor("w", TensorProto.FLOAT, [2, 2], [1, 2, 3, 4])
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", info[:1], info[1:], [weight])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", info[:1], info[1:], [weight]
+    )
     put("onnx-matmul.onnx", helper.make_model(graph, doc_string="a text").SerializeToString())
     scaler = helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml", offset=[0.0], scale=[1.0])
     graph = helper.make_graph([scaler], "g", info[:1], info[1:])
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
     put("onnx-ml.onnx", helper.make_model(graph, opset_imports=opsets).SerializeToString())
     assert onnx.__version__
-    for name, template in {"plain": None, "chat": "{% for m in messages %}{{ m.content }}{% endfor %}"}.items():
+    for name, template in {
+        "plain": None,
+        "chat": "{% for m in messages %}{{ m.content }}{% endfor %}",
+    }.items():
         path = OUT / f"gguf-{name}.gguf"
         writer = gguf.GGUFWriter(path, "llama")
         writer.add_array("tokenizer.ggml.tokens", ["<s>", "</s>"])
@@ -299,7 +353,12 @@ def booster_files() -> None:
     booster = lightgbm.train(parameters, lightgbm.Dataset(X, Y), 1)
     put("lightgbm-model.txt", booster.model_to_string().encode())
     packed("lightgbm-booster", booster)
-    packed("lightgbm-classifier", lightgbm.LGBMClassifier(n_estimators=1, num_leaves=3, min_child_samples=2, verbose=-1, n_jobs=1).fit(X, Y))
+    packed(
+        "lightgbm-classifier",
+        lightgbm.LGBMClassifier(n_estimators=1, num_leaves=3, min_child_samples=2, verbose=-1, n_jobs=1).fit(
+            X, Y
+        ),
+    )
     trained = xgboost.XGBClassifier(n_estimators=1, max_depth=1, n_jobs=1).fit(X, Y)
     packed("xgboost-classifier", trained)
     packed("xgboost-booster", trained.get_booster())

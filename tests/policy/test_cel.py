@@ -94,6 +94,12 @@ def test_a_broken_rule_says_its_message() -> None:
     assert weigh(require="missing").why.startswith("broken (RuntimeError: Undefined variable")
 
 
+def test_of_two_rows_for_one_question_the_worst_is_seen() -> None:
+    failed = Evidence(question="signed", outcome=Outcome.FAIL, why="no")
+    for rows in ((SIGNED, failed), (failed, SIGNED)):
+        assert weigh(require="evidence.signed.outcome == 'pass'", evidence=rows).outcome is Outcome.FAIL
+
+
 def test_a_long_path_cannot_hide_its_end_from_a_rule() -> None:
     rule = PolicyRule(name="r", message="m", require="!files.exists(f, f.path.endsWith('.bin'))")
     long = FileResult(path="d/" * 400 + "x.bin", size=1, format="pickle", outcome=Outcome.PASS)

@@ -113,3 +113,16 @@ def test_a_strangers_file_in_a_folder_for_everybody(
     with pytest.raises(UsageError) as caught:
         find_policy(repository)
     assert caught.value.code == "policy-of-stranger"
+
+
+def test_none_of_several_models_brings_the_policy(repository: Path) -> None:
+    ours, theirs = repository / "ours", repository / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+        (folder / "model.bin").touch()
+    (repository / "weighbridge.toml").touch()
+    (theirs / "weighbridge.toml").touch()
+    for models in ((ours, theirs), (ours / "model.bin", theirs / "model.bin"), (theirs, ours)):
+        assert find_policy(theirs, model=models) == repository / "weighbridge.toml"
+    with pytest.raises(UsageError, match="lies inside the model"):
+        load_policy(theirs / "weighbridge.toml", model=(ours, theirs))

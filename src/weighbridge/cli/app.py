@@ -78,15 +78,9 @@ def _settle_streams() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; errors are printed here, once."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        sys.stdout.write(overview())
-        return ExitCode.DONE if arguments else ExitCode.USAGE
-    name = "version" if arguments[0] in ("--version", "-V") else arguments[0]
     try:
-        parsed = parse(name, arguments[1:])
-        code = int(parsed.run(parsed))
-        sys.stdout.flush()
-        return code
+        code = _run(arguments)
+        sys.stdout.flush()  # here, where a full disk can still be told
     except BrokenPipeError:
         raise
     except WeighbridgeError as error:
@@ -99,6 +93,16 @@ def run(arguments: list[str]) -> int:
         from weighbridge.cli.failure import from_bug
 
         return _say(from_bug(bug), arguments)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        return ExitCode.DONE if arguments else ExitCode.USAGE
+    name = "version" if arguments[0] in ("--version", "-V") else arguments[0]
+    parsed = parse(name, arguments[1:])
+    return int(parsed.run(parsed))
 
 
 def parse(name: str, arguments: list[str]) -> argparse.Namespace:

@@ -62,7 +62,7 @@ def as_text(result: "Measured", options: argparse.Namespace) -> str:
 
     manifest = result.manifest
     lines = [
-        f"files    {_text(manifest.files_digest()) or 'unknown'}   {counted(len(manifest.entries), "file")}, {human_bytes(manifest.size)}",
+        f"files    {_text(manifest.files_digest()) or 'unknown'}   {counted(len(manifest.entries), 'file')}, {human_bytes(manifest.size)}",
         f"tensors  {_text(manifest.tensors_digest()) or ('none' if manifest.tensors == () else 'unknown')}",
         f"card     {_text(manifest.card_digest()) or 'none'}",
     ]

@@ -79,10 +79,12 @@ def run_new(options: argparse.Namespace) -> int:
 
 def run_show(options: argparse.Namespace) -> int:
     """Print type, fingerprint and hint."""
-    from weighbridge.cli.keys import material, said_password
+    from weighbridge.cli.keys import about, material, said_password
     from weighbridge.trust.keygen import show_key
 
-    facts = show_key(material(options.file), said_password(options.password_file))
+    data = material(options.file)
+    with about(options.file):
+        facts = show_key(data, said_password(options.password_file))
     return _say(options, facts, [f"kind     {'private' if facts.private else 'public'} key"])
 
 

@@ -2,11 +2,16 @@
 
 import argparse
 import os
+import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from weighbridge.core.durable import refuse_no_folder
 from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.core.report import Report
+from weighbridge.core.text import visible
 from weighbridge.sign.anchor import Anchor, CertificateAnchor, SigstoreAnchor, TimestampAuthority
 from weighbridge.sign.signer import AnySigner, open_signer
 from weighbridge.store import read_beside
@@ -20,16 +25,14 @@ def keyring_of_options(options: argparse.Namespace) -> Keyring | None:
 
     With `--root`, `--by` names the leaf certificates that count; with `--trusted-root` the keyless identity.
     """
-    anchors: list[Anchor] = [
-        from_public_key(material(path), _name_of(path, options)) for path in options.key or ()
-    ]
+    anchors: list[Anchor] = [public_key(path, _name_of(path, options)) for path in options.key or ()]
     for path in options.root or ():
         names = tuple(options.by or ())
         crls = tuple(material(crl) for crl in options.crl or ())
         anchors.append(
             CertificateAnchor(
                 name=names[0] if names else Path(path).stem,
-                roots_pem=material(path),
+                roots_pem=certificates(path),
                 names=names,
                 crls_pem=crls,
             )
@@ -37,7 +40,7 @@ def keyring_of_options(options: argparse.Namespace) -> Keyring | None:
     if options.trusted_root:
         anchors.append(_keyless(options))
     authorities = tuple(
-        TimestampAuthority(name=Path(path).stem, roots_pem=material(path)) for path in options.tsa or ()
+        TimestampAuthority(name=Path(path).stem, roots_pem=certificates(path)) for path in options.tsa or ()
     )
     return Keyring(anchors=tuple(anchors), authorities=authorities) if anchors or authorities else None
 
@@ -81,22 +84,59 @@ def material(path: str) -> bytes:
     return data
 
 
+def certificates(path: str) -> bytes:
+    """A file of PEM certificates. Raises `UsageError` (`no-such-path`), `TrustError` (`certificate-unreadable`)."""
+    data = material(path)
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        raise TrustError("certificate-unreadable", f'"{visible(path)}" holds no certificate in PEM form')
+    return data
+
+
+def public_key(path: str, name: str) -> Anchor:
+    """A public key from disk under a name. Raises `TrustError` (`key-unreadable`, …)."""
+    data = material(path)
+    with about(path):
+        return from_public_key(data, name)
+
+
+@contextmanager
+def about(path: str) -> Iterator[None]:
+    """Let an error about what is in a file name the file."""
+    try:
+        yield
+    except TrustError as error:
+        reason = error.message.partition(" See https://")[0]  # the library's page is about the library
+        hints = [hint.replace("KEY.pem", shlex.quote(path)) for hint in error.hints]
+        if error.code == "key-password-missing":
+            hints = ["--password-file FILE", "WEIGHBRIDGE_PASSWORD=…"]
+        raise TrustError(error.code, f'"{visible(path)}": {reason}', *hints) from None
+
+
 def open_signers(options: argparse.Namespace) -> list[AnySigner]:
     """The signers of `--key`; the password is asked for only when a key needs one and nobody said it."""
     return [_open(uri, options) for uri in options.key]
 
 
 def _open(uri: str, options: argparse.Namespace) -> AnySigner:
+    chain = certificates(options.certificate) if options.certificate else b""
+
     def opened(password: str | None) -> AnySigner:
         return open_signer(
             uri,
             password=password,
-            chain_pem=material(options.certificate) if options.certificate else b"",
+            chain_pem=chain,
             trust_config_json=material(options.trust_config) if options.trust_config else b"",
             identity_token=options.identity_token,
         )
 
     password = said_password(options.password_file)
+    if uri.startswith(("pkcs11:", "sigstore:")):
+        return _opened(uri, opened, password)  # a token's address can hold its PIN: it is not repeated
+    with about(uri):
+        return _opened(uri, opened, password)
+
+
+def _opened(uri: str, opened: Callable[[str | None], AnySigner], password: str | None) -> AnySigner:
     try:
         return opened(password)
     except TrustError as error:
@@ -108,7 +148,7 @@ def _open(uri: str, options: argparse.Namespace) -> AnySigner:
             raise
     from getpass import getpass
 
-    return opened(getpass(f"password of {uri}: "))
+    return opened(getpass(f"password of {uri.partition('?')[0]}: "))
 
 
 def said_password(file: str | None) -> str | None:
@@ -118,13 +158,23 @@ def said_password(file: str | None) -> str | None:
     return os.environ.get("WEIGHBRIDGE_PASSWORD")
 
 
+def refuse_attest(options: argparse.Namespace) -> None:
+    """Refuse a statement that cannot be signed or written before any work is done for it.
+
+    Raises `UsageError` (`attest-key-needed`, `cannot-write`), `TrustError`.
+    """
+    if not options.attest_key:
+        raise UsageError("attest-key-needed", "--attest needs --attest-key KEY to sign the verdict with")
+    refuse_no_folder(Path(options.attest))
+    with about(options.attest_key):
+        open_signer(options.attest_key, password=said_password(None))
+
+
 def attest_report(report: Report, options: argparse.Namespace) -> None:
-    """Leave the verdict as a signed statement. Raises `UsageError` (`attest-key-needed`)."""
+    """Leave the verdict as a signed statement."""
     from weighbridge.core.wire import write_json
     from weighbridge.report.attest import check_statement
     from weighbridge.signing import attest
 
-    if not options.attest_key:
-        raise UsageError("attest-key-needed", "--attest needs --attest-key KEY to sign the verdict with")
     signer = open_signer(options.attest_key, password=said_password(None))
     attest(write_json(check_statement(report)), [signer], Path(options.attest))

@@ -49,7 +49,9 @@ class Parser(argparse.ArgumentParser):
         """Parse after taking defaults from the environment."""
         lists = [action for action in self._actions if self._default_from_environment(action)]
         found, rest = super().parse_known_args(args, namespace)
-        for action in lists:  # not as a default: argparse would add the command line's to it, and that shall win
+        for (
+            action
+        ) in lists:  # not as a default: argparse would add the command line's to it, and that shall win
             if getattr(found, action.dest) is None:
                 setattr(found, action.dest, _said(action).split(os.pathsep))
         return found, rest
@@ -68,11 +70,16 @@ class Parser(argparse.ArgumentParser):
             return True
         else:
             try:
-                action.default = int(value) if isinstance(action, argparse._CountAction) else self._get_value(action, value)
+                action.default = (
+                    int(value)
+                    if isinstance(action, argparse._CountAction)
+                    else self._get_value(action, value)
+                )
                 self._check_value(action, action.default)
-            except (argparse.ArgumentError, ValueError):
-                of = f" (choose from {', '.join(action.choices)})" if action.choices else ""
-                self.error(f'{name}: "{visible(value, 80)}" is no value for it{of}')
+            except argparse.ArgumentError as error:
+                self.error(f"{name}: {error.message}")
+            except ValueError:
+                self.error(f'{name}: "{visible(value, 80)}" is no whole number')
             action.required = False
         return False
 

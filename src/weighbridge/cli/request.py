@@ -1,6 +1,8 @@
 """From options to a weighing: whom to trust, by which policy, within which limits."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,8 @@ from weighbridge.cli.measuring import progress_line
 from weighbridge.cli.output import emit, refuse_output
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
-from weighbridge.policy import Policy, default_policy, find_policy, load_policy
+from weighbridge.core.text import visible
+from weighbridge.policy import Policy, default_policy, find_policy, ignored_policy, load_policy
 from weighbridge.policy.words import Need
 from weighbridge.store import Links
 from weighbridge.trust.keyring import Keyring
@@ -24,6 +27,7 @@ def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
 
         refuse_attest(options)
     request = build(options, ask)
+    _tell_of_ignored_policy(request.paths)
     with progress_line(request.paths, options) as progress:
         report = weigh(request, progress)
     if getattr(options, "attest", None):
@@ -33,10 +37,18 @@ def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
     return emit(report, options)
 
 
+def _tell_of_ignored_policy(paths: Sequence[str]) -> None:
+    """A policy that came with a model looks as if it had effect; say that it has none."""
+    for path in paths:
+        found = ignored_policy(path)
+        if found:
+            sys.stderr.write(f"note: {visible(str(found))} came with the model and is not read\n")
+
+
 def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
     """The request of `check`, `verify` and `scan`."""
     paths = tuple(options.model) if isinstance(options.model, list) else (options.model,)
-    policy = chosen_policy(options.policy, paths[0])
+    policy = chosen_policy(options.policy, paths)
     signatures = Ask.SIGNATURES in ask
     return Request(
         paths=paths,
@@ -55,7 +67,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
     )
 
 
-def chosen_policy(chosen: str | None, model: str) -> Policy:
+def chosen_policy(chosen: str | None, model: Sequence[str]) -> Policy:
     """`--policy`, else the nearest `weighbridge.toml` outside the model, else the default preset."""
     found = chosen or find_policy(Path.cwd(), model=model)
     return load_policy(found, model=model) if found else default_policy()

@@ -123,7 +123,7 @@ def _say(options: argparse.Namespace, signed: "Signed", how: list[str]) -> None:
         print(write_json(body, indent=2).decode())
     elif not options.quiet:
         print(
-            f"hashed  {counted(len(signed.manifest.entries), "file")}, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s"
+            f"hashed  {counted(len(signed.manifest.entries), 'file')}, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s"
         )
         for line in how:
             print(f"signed  {digest or 'in shards'} with {line}")

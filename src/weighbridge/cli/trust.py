@@ -143,20 +143,20 @@ def run_show(options: argparse.Namespace) -> int:
 
 def run_add(options: argparse.Namespace) -> int:
     """Add one identity or authority."""
-    from weighbridge.cli.keys import material, trust_dir
+    from weighbridge.cli.keys import certificates, trust_dir
     from weighbridge.sign.anchor import TimestampAuthority
     from weighbridge.trust.keyring import add_authority, add_identity
 
     folder = trust_dir(options.trust, None)
     if options.tsa:
-        add_authority(folder, TimestampAuthority(name=options.name, roots_pem=material(options.tsa)))
+        add_authority(folder, TimestampAuthority(name=options.name, roots_pem=certificates(options.tsa)))
     else:
         add_identity(folder, _anchor(options))
     return _done(options, f"{options.name} is trusted in {folder}", keyring=str(folder), name=options.name)
 
 
 def _anchor(options: argparse.Namespace) -> "Anchor":
-    from weighbridge.cli.keys import material
+    from weighbridge.cli.keys import certificates, material, public_key
     from weighbridge.core.errors import UsageError
     from weighbridge.sign.anchor import CertificateAnchor, KeyAnchor, SigstoreAnchor
 
@@ -167,11 +167,12 @@ def _anchor(options: argparse.Namespace) -> "Anchor":
         "not_after": options.until,
     }
     if options.key:
+        public_key(options.key, options.name)  # says what is wrong with the file, by its name
         return KeyAnchor(public_key_pem=material(options.key), **common)
     if options.root:
         crls = tuple(material(crl) for crl in options.crl or ())
         return CertificateAnchor(
-            roots_pem=material(options.root), names=tuple(options.leaf or ()), crls_pem=crls, **common
+            roots_pem=certificates(options.root), names=tuple(options.leaf or ()), crls_pem=crls, **common
         )
     if not (options.identity and options.issuer):
         raise UsageError("identity-needed", "--trusted-root needs --identity WHO and --issuer URL")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from weighbridge.core.manifest import Place, TensorEntry, place_tensors, tensor_label
-from weighbridge.core.text import count, visible
+from weighbridge.core.text import counted, visible
 
 Changes = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """(changed, added, removed): labels, sorted."""
@@ -61,13 +61,13 @@ def layer_summary(names: Iterable[str], verb: str = "differ") -> tuple[str, ...]
             rest.append(name)
     several = len({tower for tower, _ in layers}) > 1
     lines = [
-        f"{count(number_of, 'tensor')} of {visible(tower, 80) + str(number) if several else f'layer {number}'} {_verb(verb, number_of)}"
+        f"{counted(number_of, 'tensor')} of {visible(tower, 80) + str(number) if several else f'layer {number}'} {_verb(verb, number_of)}"
         for (tower, number), number_of in sorted(layers.items())
     ]
     if rest:
         shown = ", ".join(visible(name, 80) for name in sorted(rest)[:3]) + (", …" if len(rest) > 3 else "")
         where = " outside layers" if layers else ""
-        lines.append(f"{count(len(rest), 'tensor')}{where} {_verb(verb, len(rest))}: {shown}")
+        lines.append(f"{counted(len(rest), 'tensor')}{where} {_verb(verb, len(rest))}: {shown}")
     return tuple(lines)
 
 

@@ -1,46 +1,159 @@
-"""Write a file so that it is wholly there or not at all: temporary file, fsync, rename, fsync of the folder.
+"""Write a file so that it is wholly there or not at all: written without a name, synced, named, renamed into place.
 
-After an interruption at any point the old file stands unchanged; at worst a `.weighbridge-*` leftover lies beside it.
+After an interruption at any point the old file stands unchanged. Until its last moment the new one has no name
+(O_TMPFILE), and gets its first one `aside`, so that being killed leaves nothing in a model's folder, where it would be
+one file too many. Where the file system or the permissions forbid that, a `.weighbridge-*` leftover can lie beside it. Not here: what several files say together.
 """
 
+import errno
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from weighbridge.core.errors import UsageError
+from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
+from weighbridge.core.text import visible
+
+TURN = 10.0
+"""Seconds to wait for another process that writes in the same folder."""
+
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.ENFILE, errno.EMFILE})
+"""What the machine could not do; every other error means that the place was badly chosen."""
 
 
-def write_file(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = True) -> None:
-    """Put `data` at `path`. Raises `UsageError` (`file-exists`) without `overwrite`, `OSError` from the disk."""
-    import tempfile  # only writers pay for it
+def write_file(
+    path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = True, aside: Path | None = None
+) -> None:
+    """Put `data` at `path`; `aside` is a folder for its temporary name, where that must not be seen beside it.
 
-    handle, temporary = tempfile.mkstemp(prefix=".weighbridge-", dir=path.parent)
+    Raises `UsageError` (`file-exists` without `overwrite`, `cannot-write`), `BrokenError` (`disk`).
+    """
+    refuse_no_folder(path)
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with _opened(aside) as other:
+                _write(folder, other, path, data, mode, overwrite=overwrite)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def refuse_no_folder(path: Path) -> None:
+    """Raises `UsageError` (`cannot-write`) where the folder of a file that is to be written is not there."""
+    if not path.parent.is_dir():
+        shown = visible(str(path))
+        raise UsageError(
+            "cannot-write", f'cannot write "{shown}": there is no folder "{visible(str(path.parent))}"'
+        )
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes of ours from reading and rewriting files of this folder at the same time.
+
+    The folder itself is locked, which leaves no file behind and ends with the process. Where a file system knows no
+    such lock there is none. Raises `BrokenError` (`busy`) when the others do not end.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(folder, error) from None
+    try:
+        _wait_for_turn(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for_turn(handle: int, folder: Path) -> None:
+    import fcntl
+
+    patience = time.monotonic() + TURN
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise BrokenError("busy", f'another process is writing in "{visible(str(folder))}"') from None
+            time.sleep(0.02)
+        except OSError:
+            return
+        else:
+            return
+
+
+@contextmanager
+def _opened(folder: Path | None) -> Iterator[int | None]:
+    handle = None
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if folder else None
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _write(folder: int, aside: int | None, path: Path, data: bytes, mode: int, *, overwrite: bool) -> None:
+    import secrets  # only writers pay for it
+
+    temporary = f".weighbridge-{secrets.token_hex(8)}"
+    handle, named = _new_file(folder, temporary)
+    where = folder
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        _place(temporary, path, overwrite=overwrite)
+            if not named:
+                where = _name(file.fileno(), temporary, folder, aside)
+        _place(where, temporary, folder, path, overwrite=overwrite)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for place in {where, folder, aside} - {None}:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=place)
         raise
-    _sync_folder(path.parent)
 
 
-def _place(temporary: str, path: Path, *, overwrite: bool) -> None:
+def _new_file(folder: int, name: str) -> tuple[int, bool]:
+    """A new file, for us alone until it is whole, and whether it already has the name."""
+    if hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir():
+        with suppress(OSError):
+            return os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder), False
+    flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
+    return os.open(name, flags, 0o600, dir_fd=folder), True
+
+
+def _name(handle: int, temporary: str, folder: int, aside: int | None) -> int:
+    """Give a nameless file its first name, aside where that can be done; the folder that it then stands in."""
+    source = f"/proc/self/fd/{handle}"
+    if aside is not None:
+        with suppress(OSError):  # another file system, or no permission there
+            os.link(source, temporary, src_dir_fd=folder, dst_dir_fd=aside)
+            return aside
+    os.link(source, temporary, src_dir_fd=folder, dst_dir_fd=folder)
+    return folder
+
+
+def _place(where: int, temporary: str, folder: int, path: Path, *, overwrite: bool) -> None:
     if overwrite:
-        Path(temporary).replace(path)
+        os.rename(temporary, path.name, src_dir_fd=where, dst_dir_fd=folder)
         return
     try:
-        os.link(temporary, path)  # unlike rename, link never replaces: no race with another writer
+        # Unlike rename, link never replaces: no race with another writer.
+        os.link(temporary, path.name, src_dir_fd=where, dst_dir_fd=folder)
     except FileExistsError:
-        raise UsageError("file-exists", f'there already is a file "{path}"', "choose another name") from None
-    Path(temporary).unlink()
+        raise UsageError(
+            "file-exists", f'there already is a file "{visible(str(path))}"', "choose another name"
+        ) from None
+    os.unlink(temporary, dir_fd=where)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _refused(path: Path, error: OSError) -> WeighbridgeError:
+    message = f'cannot write "{visible(str(path))}": {(error.strerror or str(error)).lower()}'
+    return BrokenError("disk", message) if error.errno in DISK else UsageError("cannot-write", message)

@@ -28,11 +28,6 @@ def _shown(char: str) -> str:
     return char
 
 
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def some(names: Collection[str], shown: int = 3, limit: int = 120) -> str:
     """`a, b, c and 4 more`: the first names, made visible, and how many are left."""
     first = [visible(name, limit) for _, name in zip(range(shown), names, strict=False)]

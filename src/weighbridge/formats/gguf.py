@@ -82,6 +82,8 @@ MAX_KEY = 65_535
 MAX_ALIGNMENT = 65_536
 DEFAULT_ALIGNMENT = 32
 MIN_HIDDEN = 64
+ENTRY_COST = 640
+"""Bytes of memory that one entry of the header costs here, with what may be wrong with it."""
 CHUNK = 256 * 1024
 
 
@@ -236,6 +238,7 @@ class _File:
             self._fits("tensor count", tensors, self.cursor.count_size + 16)
             self._fits("metadata count", pairs, self.cursor.count_size + 5)
             self.budget.spend_members(tensors + pairs)
+            self.budget.need_memory(ENTRY_COST * (tensors + pairs), "the metadata and the tensor table")
             self._metadata(pairs)
             self._table(tensors)
             data = self._aligned(self.cursor.at)

@@ -47,17 +47,19 @@ def measure(
     expected: Mapping[str, bytes] | None = None,
     progress: Progress | None = None,
     jobs: int | None = None,
+    seconds: float | None = None,
 ) -> Measurement:
     """Read every member once. `expected` (path → SHA-256) ends the work at the first file that differs.
 
     `examine` is called in the calling thread, once for each member; if what it answers has `tensors` (as
-    `scan.engine.Examination` has) they are hashed in the same read. `jobs` is the number of threads that hash.
+    `scan.engine.Examination` has) they are hashed in the same read. `jobs` is the number of threads that hash. What is
+    not read after `seconds` is `Unread` (`limit-seconds`).
     """
     if expected and "sha256" not in plan.hashes:
         raise UsageError("hash-missing", "an early stop needs sha256 among the hashes")
     plan.refuse_too_many_shards(artifact)
     started = time.perf_counter()
-    ledger = Ledger(artifact, plan, expected or {}, progress)
+    ledger = Ledger(artifact, plan, expected or {}, progress, seconds)
     looker = _looker(ledger, examine)
     referring, big, small = _order(artifact, plan)
     with _BigFiles(ledger, looker, max(1, jobs or _cores())) as big_files, suppress(StoppedError):
@@ -111,6 +113,7 @@ def _small_files(ledger: Ledger, looker: "Looker | None", indexes: Sequence[int]
         ledger.tick()
         member = members[index]
         try:
+            ledger.in_time()
             data = read(member)
         except InputError as error:
             ledger.failed(index, error)

@@ -5,6 +5,7 @@ another's rows; the only thing they tell each other is to stop.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,8 +32,15 @@ class Ledger:
     """Rows by member index."""
 
     def __init__(
-        self, artifact: Artifact, plan: Plan, expected: Mapping[str, bytes], progress: Progress | None
+        self,
+        artifact: Artifact,
+        plan: Plan,
+        expected: Mapping[str, bytes],
+        progress: Progress | None,
+        seconds: float | None = None,
     ) -> None:
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds if seconds is not None else None
         self.artifact, self.plan, self.expected, self.progress = artifact, plan, expected, progress
         self.entries: dict[int, Entry] = {}
         self.rows: dict[int, list[ShardRow]] = {}
@@ -75,9 +83,15 @@ class Ledger:
         if self._stop.is_set():
             raise StoppedError
 
+    def in_time(self) -> None:
+        """Raises `InputError` (`limit-seconds`) once the time is over: the file in work, and each behind it, is unread."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise InputError("limit-seconds", f"stopped after {self._seconds:g} s", "--timeout SECONDS")
+
     def advance(self, count: int, path: str) -> None:
-        """`count` more bytes of `path` are hashed; a `tick` as well."""
+        """`count` more bytes of `path` are hashed; a `tick` as well, and `in_time`."""
         self.tick()
+        self.in_time()
         if self.progress is not None:
             self.progress.advance(count, path)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.evidence import WORST_FIRST, Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Unread
 from weighbridge.core.report import SignatureResult, Subject
 from weighbridge.core.text import visible
@@ -77,7 +77,8 @@ def context(
 ) -> dict[str, Any]:
     """The variables of an expression, as plain values; texts that came with a model are made visible first."""
     return {
-        "evidence": {row.question: _evidence(row) for row in evidence},
+        # Of several rows for one question the worst is kept, as `judge` does.
+        "evidence": {row.question: _evidence(row) for row in sorted(evidence, key=_worst_last)},
         "findings": [_finding(finding) for finding in findings],
         "files": [_file(file) for file in files],
         "unread": [
@@ -191,6 +192,10 @@ def _loops(expression: str) -> tuple[int, int]:
 def _bound(expression: str) -> list[tuple[str, str]]:
     """(loop, the name it binds) for every loop of an expression."""
     return re.findall(rf"\b({'|'.join(_LOOPS)})\s*\(\s*([A-Za-z_][A-Za-z0-9_]*)\s*,", expression)
+
+
+def _worst_last(row: Evidence) -> int:
+    return -WORST_FIRST.index(row.outcome)
 
 
 def _whole(path: str) -> str:

@@ -6,6 +6,7 @@ search, for a path that somebody gave, and for what a file extends.
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,23 @@ from weighbridge.core.text import visible
 
 NAME = "weighbridge.toml"
 
+Models = str | Path | Sequence[str | Path] | None
+"""What is weighed: one path, or all of them. Whoever weighs several must name each, since any may bring a policy."""
 
-def find_policy(start: str | Path, *, model: str | Path | None = None) -> Path | None:
+
+def find_policy(start: str | Path, *, model: Models = None) -> Path | None:
     """The nearest `weighbridge.toml`, or `pyproject.toml` with `[tool.weighbridge]`, from `start` up to `.git`.
 
     Where `start` lies inside the model, the search begins above it; the folder of a one-file model counts as the
     model, since whoever brought the file may have brought its neighbours. Raises `UsageError` (`policy-of-stranger`).
     """
     folder: Path | None = Path(start).resolve()
-    root = _root(model)
-    if root is not None and folder is not None and folder.is_relative_to(root):
-        folder = root.parent if root != root.parent else None
+    roots = _roots(model)
     while folder is not None:
+        holder = next((root for root in roots if folder.is_relative_to(root)), None)
+        if holder is not None:
+            folder = holder.parent if holder != holder.parent else None
+            continue
         found = _in_folder(folder)
         if found is not None:
             _refuse_strangers(found)
@@ -38,16 +44,16 @@ def find_policy(start: str | Path, *, model: str | Path | None = None) -> Path |
 
 def ignored_policy(model: str | Path) -> Path | None:
     """A configuration that came with the model and is therefore not read; doors say so aloud."""
-    root = _root(model)
-    return _in_folder(root) if root is not None else None
+    return next((found for root in _roots(model) if (found := _in_folder(root)) is not None), None)
 
 
-def refuse_inside(path: Path, model: str | Path | None) -> None:
-    """Raises `UsageError` (`policy-inside-model`) for a file that lies in the model's folder, by link or by name."""
-    if model is None or not Path(model).is_dir():
+def refuse_inside(path: Path, model: Models) -> None:
+    """Raises `UsageError` (`policy-inside-model`) for a file that lies in a model's folder, by link or by name."""
+    folders = [one for one in _each(model) if one.is_dir()]
+    if not folders:
         return
     places = (path.resolve(), _as_written(path))
-    roots = (Path(model).resolve(), _as_written(Path(model)))
+    roots = [root for one in folders for root in (one.resolve(), _as_written(one))]
     if any(place.is_relative_to(root) for place in places for root in roots):
         raise UsageError(
             "policy-inside-model",
@@ -78,12 +84,16 @@ def _as_written(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links
 
 
-def _root(model: str | Path | None) -> Path | None:
-    """The folder that came with the model, or None where there is no local model."""
-    if model is None or not Path(model).exists():
-        return None
-    root = Path(model).resolve()
-    return root if root.is_dir() else root.parent
+def _each(model: Models) -> list[Path]:
+    if model is None:
+        return []
+    return [Path(model)] if isinstance(model, str | Path) else [Path(one) for one in model]
+
+
+def _roots(model: Models) -> list[Path]:
+    """The folders that came with the models; none where there is no local model."""
+    found = [one.resolve() for one in _each(model) if one.exists()]
+    return [root if root.is_dir() else root.parent for root in found]
 
 
 def _in_folder(folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from weighbridge.core.evidence import WORST_FIRST, Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Place, Severity, Unread
 from weighbridge.core.report import Suppressed
-from weighbridge.core.text import count, some
+from weighbridge.core.text import counted, some
 from weighbridge.core.verdict import Decision, Verdict
 from weighbridge.policy.policy import Policy
 from weighbridge.policy.words import QUESTIONS, Findings, Need, Suppression, Unknown
@@ -201,7 +201,7 @@ def _safe(policy: Policy, findings: Sequence[Finding], files: int, by: str) -> E
     if doubts:
         why = f"{_in_files(doubts, files)} cannot be judged: {_rule_names(doubts)}"
         return Evidence(question="safe", outcome=Outcome.UNKNOWN, why=why, by=by, code="in-doubt")
-    why = f"no error and no doubt in {count(files, 'file')}"
+    why = f"no error and no doubt in {counted(files, 'file')}"
     return Evidence(question="safe", outcome=Outcome.PASS, why=why, by=by)
 
 
@@ -215,19 +215,19 @@ def _safe_failure(
         code = "warning-finding"
     if not worst:
         return None
-    word = count(len(worst), "error" if code == "error-finding" else "warning")
+    word = counted(len(worst), "error" if code == "error-finding" else "warning")
     why = f"{word} in {_in_files(worst, files)}: {_rule_names(worst)}"
     return Evidence(question="safe", outcome=Outcome.FAIL, why=why, by=by, code=code)
 
 
 def _read(files: Sequence[FileResult], unread: Sequence[Unread], by: str) -> Evidence:
     if not unread:
-        why = f"{len(files)} of {count(len(files), 'file')}"
+        why = f"{len(files)} of {counted(len(files), 'file')}"
         return Evidence(question="read", outcome=Outcome.PASS, why=why, by=by)
     paths = {item.place.path for item in unread}
     codes = sorted({item.code for item in unread})
     total = len({*(file.path for file in files), *paths})
-    why = f"{len(paths)} of {count(total, 'file')} not read whole: {some(codes)}"
+    why = f"{len(paths)} of {counted(total, 'file')} not read whole: {some(codes)}"
     return Evidence(question="read", outcome=Outcome.UNKNOWN, why=why, by=by, code=codes[0])
 
 
@@ -252,7 +252,9 @@ def _day(now: datetime) -> str:
 
 def _in_files(findings: Sequence[Finding], files: int | None) -> str:
     paths = len({finding.place.path for finding in findings})
-    return count(paths, "file") if files is None or files < paths else f"{paths} of {count(files, 'file')}"
+    return (
+        counted(paths, "file") if files is None or files < paths else f"{paths} of {counted(files, 'file')}"
+    )
 
 
 def _rule_names(findings: Sequence[Finding]) -> str:

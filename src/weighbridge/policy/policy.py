@@ -16,7 +16,7 @@ from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.policy.find import refuse_inside, table_of
+from weighbridge.policy.find import Models, refuse_inside, table_of
 from weighbridge.policy.preset import PRESETS, preset_bytes
 from weighbridge.policy.words import Findings, Line, Need, PolicyRule, Suppression, Unknown
 
@@ -156,10 +156,10 @@ def default_policy() -> Policy:
     return Policy(name="default", sources=("preset default",))
 
 
-def load_policy(path: str | Path, *, model: str | Path | None = None) -> Policy:
+def load_policy(path: str | Path, *, model: Models = None) -> Policy:
     """The policy of a file, or of a preset by its name, laid over what it extends and over the preset `default`.
 
-    `model` is the model that will be judged by it. Raises `UsageError`: `no-such-policy`, `no-such-preset`,
+    `model` is the model, or all models, that will be judged by it. Raises `UsageError`: `no-such-policy`, `no-such-preset`,
     `policy-inside-model`, `policy-loop`, and what `read_document` raises.
     """
     if str(path) in PRESETS:
@@ -188,7 +188,7 @@ def _layers_of_preset(name: str) -> list[_Layer]:
     return [*_base(tables, None, None, 0), _Layer(source=f"preset {name}", tables=tables)]
 
 
-def _layers_of_file(path: Path, model: str | Path | None, depth: int = 0) -> list[_Layer]:
+def _layers_of_file(path: Path, model: Models, depth: int = 0) -> list[_Layer]:
     if depth >= MAX_LAYERS:
         raise UsageError(
             "policy-loop", f'"{visible(str(path))}" extends more than {MAX_LAYERS} files, or itself'
@@ -203,7 +203,7 @@ def _layers_of_file(path: Path, model: str | Path | None, depth: int = 0) -> lis
     return [*_base(checked, path, model, depth), _Layer(source=str(path), tables=checked, folder=path.parent)]
 
 
-def _base(tables: Mapping[str, Any], path: Path | None, model: str | Path | None, depth: int) -> list[_Layer]:
+def _base(tables: Mapping[str, Any], path: Path | None, model: Models, depth: int) -> list[_Layer]:
     """The layers that stand below `tables`: what it extends, and always the preset `default`."""
     below = tables.get("policy", {}).get("extends")
     if below is None:

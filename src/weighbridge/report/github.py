@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Unread
 from weighbridge.core.report import Report
-from weighbridge.core.text import count, visible
+from weighbridge.core.text import counted, visible
 from weighbridge.report.places import repository_path
 from weighbridge.report.summary import (
     counts_line,
@@ -43,7 +43,7 @@ def _annotations(report: Report, prefix: str) -> Iterator[str]:
         mine = [line for line in lines if line.startswith(f"::{level} ")]
         yield from mine[:SHOWN]
         if len(mine) > SHOWN:
-            yield f"weighbridge: {count(len(mine) - SHOWN, f'more {level}')} (--format json lists all)"
+            yield f"weighbridge: {counted(len(mine) - SHOWN, f'more {level}')} (--format json lists all)"
 
 
 def _needs_a_line(row: Evidence, report: Report) -> bool:

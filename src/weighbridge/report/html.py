@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.core.report import Report
-from weighbridge.core.text import count, human_bytes, visible
+from weighbridge.core.text import counted, human_bytes, visible
 from weighbridge.report.summary import (
     SYMBOLS,
     counts_line,
@@ -69,7 +69,7 @@ def _context(report: Report, rules: Mapping[str, "RulePage"]) -> dict[str, Any]:
         "files": report.files[:MAX_FILES],
         "more_files": max(0, len(report.files) - MAX_FILES),
         "digests": _digests(report),
-        "file_count": count(report.subject.files, "file"),
+        "file_count": counted(report.subject.files, "file"),
     }
 
 

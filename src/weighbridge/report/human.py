@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity
 from weighbridge.core.report import Report, SignatureResult
-from weighbridge.core.text import count, some, visible
+from weighbridge.core.text import counted, some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 from weighbridge.report.summary import (
@@ -243,10 +243,10 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
 def _left_out(report: Report, screen: Screen) -> Iterator[str]:
     hidden = len(report.findings) - len(at_least(report.findings, screen.min_severity))
     if hidden:
-        yield f"{count(hidden, 'finding')} below {screen.min_severity.value} not shown (--min-severity)"
+        yield f"{counted(hidden, 'finding')} below {screen.min_severity.value} not shown (--min-severity)"
     more = len(report.findings) - hidden - len(_shown(report, screen))
     if more:
-        yield f"{count(more, 'more finding')} not shown (-v, or --format json)"
+        yield f"{counted(more, 'more finding')} not shown (-v, or --format json)"
 
 
 def _suppressed(report: Report, screen: Screen) -> Iterator[str]:

@@ -10,7 +10,7 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity, Unread
 from weighbridge.core.manifest import Difference
 from weighbridge.core.report import Report
-from weighbridge.core.text import count, human_bytes
+from weighbridge.core.text import counted, human_bytes
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 
@@ -66,7 +66,7 @@ def short_digest(digest: str | None) -> str:
 
 def size_line(report: Report) -> str:
     """`4 files, 13.5 GB`."""
-    return f"{count(report.subject.files, 'file')}, {human_bytes(report.subject.bytes)}"
+    return f"{counted(report.subject.files, 'file')}, {human_bytes(report.subject.bytes)}"
 
 
 def severity_count(report: Report, severity: Severity) -> int:
@@ -127,9 +127,9 @@ def counts_line(report: Report) -> str:
         if row.outcome is Outcome.UNKNOWN and row.question not in report.verdict.admitted_unknowns
     ]
     if report.command != "verify":
-        parts.append(count(severity_count(report, Severity.ERROR), "error"))
+        parts.append(counted(severity_count(report, Severity.ERROR), "error"))
     parts += [
-        count(number, severity.value)
+        counted(number, severity.value)
         for severity in (Severity.WARNING, Severity.NOTE)
         if (number := severity_count(report, severity))
     ]
@@ -143,13 +143,13 @@ def _speaks(question: str, report: Report) -> bool:
 
 
 def _more_counts(report: Report) -> list[str]:
-    counted = [
+    rows = [
         (len(report.verdict.admitted_unknowns), "unknown admitted"),
         (len(report.suppressed), "suppressed"),
     ]
-    parts = [f"{number} {words}" for number, words in counted if number]
+    parts = [f"{number} {words}" for number, words in rows if number]
     unread = len(unread_paths(report))
-    return [*parts, f"{count(unread, 'file')} unread"] if unread else parts
+    return [*parts, f"{counted(unread, 'file')} unread"] if unread else parts
 
 
 def work_line(report: Report) -> str:
@@ -157,10 +157,10 @@ def work_line(report: Report) -> str:
     seconds = f"{report.seconds:.1f} s"
     total = report.subject.files
     if report.command == "verify":
-        return f"{count(len(report.signatures), 'signature')}, {count(total, 'file')}, {seconds}."
+        return f"{counted(len(report.signatures), 'signature')}, {counted(total, 'file')}, {seconds}."
     if not report.files and not report.unread:
-        return f"{count(total, 'file')}, {seconds}."
-    return f"{max(0, total - len(unread_paths(report)))} of {count(total, 'file')} read, {seconds}."
+        return f"{counted(total, 'file')}, {seconds}."
+    return f"{max(0, total - len(unread_paths(report)))} of {counted(total, 'file')} read, {seconds}."
 
 
 def differences(report: Report) -> tuple[tuple[str, str], ...]:

@@ -48,6 +48,8 @@ def _look(artifact: Artifact, member: Member, budget: Budget) -> Contents:
         names = candidates(source, member.path)
     except (InputError, LimitError) as error:
         return Contents(path=member.path, size=member.size, unread=(error.code,))
+    except Exception:
+        return Contents(path=member.path, size=member.size, unread=("internal-error",))
     for name in names:
         try:
             readings.append(read(name, source, budget, member.path))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import field, replace
 from functools import cache
 from importlib import import_module
+from itertools import islice
 
 from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.budget import Budget, Limits
@@ -28,6 +29,8 @@ NOT_THIS = "not-this-format"
 """The code with which a reader says that its loader would refuse these bytes before doing anything."""
 BEHIND = "trailing-bytes"
 """The code with which a reader says that its format ends before the bytes do."""
+MAX_FINDINGS = 200
+"""Findings of one rule in one reading. What a rule would have said after them is unknown, and so is the file."""
 LAST_RESORT = frozenset({"text"})
 """Candidates that are read only where no other candidate accepted the bytes: any document is text too."""
 
@@ -179,7 +182,11 @@ class _Look:
             self.unread.append(Unread(place=place, code="format-unjudged", message=message))
         for name in names_for(reading.format):
             try:
-                self.findings.extend(load_rule(name).look(reading, place))
+                found = list(islice(load_rule(name).look(reading, place), MAX_FINDINGS + 1))
+                self.findings.extend(found[:MAX_FINDINGS])
+                if len(found) > MAX_FINDINGS:
+                    message = f"{name}: more than {MAX_FINDINGS} findings, the rest was not looked at"
+                    self.unread.append(Unread(place=place, code="limit-findings", message=message))
             except (InputError, LimitError) as error:
                 self.unread.append(Unread(place=place, code=error.code, message=f"{name}: {error.message}"))
             except Exception as bug:

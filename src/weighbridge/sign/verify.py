@@ -17,7 +17,7 @@ from weighbridge.core.errors import InputError, LimitError, TrustError, Weighbri
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.manifest import Difference, Manifest
 from weighbridge.core.report import SignatureResult
-from weighbridge.core.text import count, some, visible
+from weighbridge.core.text import counted, some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 from weighbridge.core.wire import write_json
@@ -114,7 +114,7 @@ def verify(
     left_out = _left_out(statement, manifest, obstacles)
     doubtful = _doubtful(left_out, allow_ignored)
     if doubtful:
-        why = f"{count(len(doubtful), 'file')} left out by the signer: {some(doubtful)}"
+        why = f"{counted(len(doubtful), 'file')} left out by the signer: {some(doubtful)}"
         return _result(bundle, check, Outcome.UNKNOWN, "uncovered-files", why, covers=covers)
 
     note = f"; not covered: {some(left_out)}" if left_out else ""
@@ -368,7 +368,7 @@ def _verify_verdict(
     if said.verdict != Decision.ADMITTED.value:
         why = f"the gate did not admit it: {visible(said.verdict, 20)}"
         return _result(bundle, check, Outcome.FAIL, "verdict-not-admitted", why)
-    covers = f"{len(manifest.entries)} of {count(len(manifest.entries), 'file')}"
+    covers = f"{len(manifest.entries)} of {counted(len(manifest.entries), 'file')}"
     return _result(
         bundle, check, Outcome.PASS, "", f"{check.why}, who admitted it ({said.time})", covers=covers
     )
@@ -422,7 +422,7 @@ def _doubtful(left_out: Iterable[str], allowed: Collection[str]) -> tuple[str, .
 
 def _covers(statement: oms.OmsStatement, manifest: Manifest) -> str:
     there = sum(entry.path in statement.paths for entry in manifest.entries)
-    return f"{there} of {count(len(manifest.entries), 'file')}"
+    return f"{there} of {counted(len(manifest.entries), 'file')}"
 
 
 # ------------------------------------------------------------------------------------------------------------- saying
@@ -462,7 +462,7 @@ def summary(difference: Difference) -> str:
     parts = {"changed": difference.changed, "extra": difference.added, "missing": difference.removed}
     total = [path for paths in parts.values() for path in paths]
     said = ", ".join(f"{word} {some(paths)}" for word, paths in parts.items() if paths)
-    return f"{count(len(total), 'file')} {'differs' if len(total) == 1 else 'differ'} from what was signed: {said}"
+    return f"{counted(len(total), 'file')} {'differs' if len(total) == 1 else 'differ'} from what was signed: {said}"
 
 
 # --------------------------------------------------------------------------------------------------- before measuring

@@ -44,6 +44,9 @@ _CLASS = re.compile(r"_?[A-Z]\w*\Z")
 _SENTENCE_TRANSFORMERS = re.compile(r"sentence_transformers(\.[a-z_]\w*)*\.[A-Z]\w*\Z")
 _HARMLESS = re.compile(r"(mlflow|nemo|transformers|diffusers|sentence_transformers|peft)(\.[a-z]\w*)*\Z")
 
+MAX_FINDINGS = 50
+"""In one YAML document; the worst come first."""
+
 
 class ConfigNamesCode(Rule):
     """
@@ -89,10 +92,10 @@ class ConfigNamesCode(Rule):
         elif isinstance(reading, TextReading):
             text = _plain(reading.text)
             matches = list(_YAML.finditer(text))
-            for match in matches:
-                if verdict := judged(match[2]):
-                    line = text.count("\n", 0, match.start(1)) + 1
-                    yield self._finding(replace(place, line=line), match[1], match[2], verdict)
+            calls = [(match, verdict) for match in matches if (verdict := judged(match[2]))]
+            for match, verdict in sorted(calls, key=lambda found: found[1] == "?")[:MAX_FINDINGS]:
+                line = text.count("\n", 0, match.start(1)) + 1
+                yield self._finding(replace(place, line=line), match[1], match[2], verdict)
             yield from self._elsewhere(text, {match.start(1) for match in matches}, place)
 
     def _elsewhere(self, text: str, seen: set[int], place: Place) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from urllib.parse import unquote
 
 from weighbridge.core.finding import Finding, Place, Severity
@@ -13,6 +14,9 @@ from weighbridge.scan.rule import Rule
 _TAG = re.compile(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
 _OWN = re.compile(r"^%TAG\s+\S+\s+tag:yaml\.org,2002:python", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%TAG[ \t]+(!\w*!?)[ \t]+(\S+)", re.MULTILINE)
+MAX_DIRECTIVES = 16
+"""Documents of people have none or one; each costs a look at the text."""
+MAX_FINDINGS = 20
 
 
 class ConfigYamlTag(Rule):
@@ -47,8 +51,9 @@ class ConfigYamlTag(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a tag."""
         if isinstance(reading, TextReading):
-            for at, tag in _tags(unquote(reading.text) if "%" in reading.text else reading.text):
-                line = reading.text.count("\n", 0, at) + 1
+            text = unquote(reading.text) if "%" in reading.text else reading.text
+            for at, tag in islice(_tags(text), MAX_FINDINGS):
+                line = text.count("\n", 0, at) + 1
                 yield self.finding(replace(place, line=line), f"loading this YAML builds {tag[:120]}")
 
 
@@ -56,8 +61,11 @@ def _tags(text: str) -> Iterator[tuple[int, str]]:
     """Where each tag stands and what it is in full; `%TAG` lets a document spell the beginning elsewhere."""
     for match in (*_TAG.finditer(text), *_OWN.finditer(text)):
         yield match.start(), match[0]
-    for directive in _DIRECTIVE.finditer(text):
-        for match in re.finditer(re.escape(directive[1]) + r"([^\s,\[\]{}]+)", text[directive.end() :]):
-            tag = _TAG.match(directive[2] + match[1])
+    directives = {match.groups(): match.end() for match in _DIRECTIVE.finditer(text)}
+    for (handle, prefix), after in list(directives.items())[:MAX_DIRECTIVES]:
+        for match in re.finditer(re.escape(handle) + r"([^\s,\[\]{}]+)", text[after:]):
+            tag = _TAG.match(prefix + match[1])
             if tag:
-                yield directive.end() + match.start(), tag[0]
+                yield after + match.start(), tag[0]
+    if len(directives) > MAX_DIRECTIVES:
+        yield 0, f"what {len(directives)} %TAG directives spell"

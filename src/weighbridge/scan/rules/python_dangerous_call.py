@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.formats.python import PythonReading
-from weighbridge.formats.reading import Reading
-from weighbridge.scan.python_effects import Setting, effects, inner_setting, is_error, python_files
-from weighbridge.scan.rule import Folder, Rule
+from weighbridge.scan.python_effects import Setting, effects, is_error
+from weighbridge.scan.python_rule import PythonRule
 
 
-class PythonDangerousCall(Rule):
+class PythonDangerousCall(PythonRule):
     """
     ## What it does
     Looks for the same names as `python-import-time-danger` where they run only if somebody calls the function, or runs
@@ -38,21 +37,9 @@ class PythonDangerousCall(Rule):
     summary = "this Python code can run programs, unpickle or reach out if it is called"
     severity = Severity.WARNING
     confidence = Confidence.MEDIUM
-    formats = ("python",)
-    folder = True
 
-    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
-        """Modules inside other files."""
-        setting = inner_setting(place)
-        if setting and isinstance(reading, PythonReading):
-            yield from self._found(reading, place, setting)
-
-    def look_folder(self, folder: Folder) -> Iterator[Finding]:
-        """Modules of the artifact."""
-        for path, reading, setting in python_files(folder):
-            yield from self._found(reading, Place(path=path), setting)
-
-    def _found(self, reading: PythonReading, place: Place, setting: Setting) -> Iterator[Finding]:
+    def found(self, reading: PythonReading, place: Place, setting: Setting) -> Iterator[Finding]:
+        """See `PythonRule.found`."""
         for effect in effects(reading, setting):
             if effect.proved and not is_error(effect, setting):
                 line = effect.use.line

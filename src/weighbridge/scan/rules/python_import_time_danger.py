@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.python import PythonReading
-from weighbridge.formats.reading import Reading
-from weighbridge.scan.python_effects import Setting, effects, inner_setting, is_error, python_files
-from weighbridge.scan.rule import Folder, Rule
+from weighbridge.scan.python_effects import Setting, effects, is_error
+from weighbridge.scan.python_rule import PythonRule
 
 WHEN = {
     "import": "when it is imported",
@@ -16,7 +15,7 @@ WHEN = {
 }
 
 
-class PythonImportTimeDanger(Rule):
+class PythonImportTimeDanger(PythonRule):
     """
     ## What it does
     Looks for Python code that runs programs, evaluates text, opens connections, loads native code, unpickles or deletes
@@ -51,21 +50,9 @@ class PythonImportTimeDanger(Rule):
     name = "python-import-time-danger"
     summary = "importing or loading this Python code runs programs, evaluates text or reaches out"
     severity = Severity.ERROR
-    formats = ("python",)
-    folder = True
 
-    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
-        """Modules inside other files."""
-        setting = inner_setting(place)
-        if setting and isinstance(reading, PythonReading):
-            yield from self._found(reading, place, setting)
-
-    def look_folder(self, folder: Folder) -> Iterator[Finding]:
-        """Modules of the artifact, with what its configs name in them."""
-        for path, reading, setting in python_files(folder):
-            yield from self._found(reading, Place(path=path), setting)
-
-    def _found(self, reading: PythonReading, place: Place, setting: Setting) -> Iterator[Finding]:
+    def found(self, reading: PythonReading, place: Place, setting: Setting) -> Iterator[Finding]:
+        """See `PythonRule.found`."""
         for effect in effects(reading, setting):
             if is_error(effect, setting):
                 line = effect.use.line

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.formats.python import PythonReading
-from weighbridge.formats.reading import Reading
-from weighbridge.scan.python_effects import Setting, effects, inner_setting, python_files
-from weighbridge.scan.rule import Folder, Rule
+from weighbridge.scan.python_effects import Setting, effects
+from weighbridge.scan.python_rule import PythonRule
 
 
-class PythonUnproved(Rule):
+class PythonUnproved(PythonRule):
     """
     ## What it does
     Says what keeps a Python file from being proved harmless: imports of packages that are not on the reviewed list or of
@@ -41,21 +40,9 @@ class PythonUnproved(Rule):
     summary = "something in this Python code cannot be followed"
     severity = Severity.NOTE
     confidence = Confidence.LOW
-    formats = ("python",)
-    folder = True
 
-    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
-        """Modules inside other files."""
-        setting = inner_setting(place)
-        if setting and isinstance(reading, PythonReading):
-            yield from self._found(reading, place, setting)
-
-    def look_folder(self, folder: Folder) -> Iterator[Finding]:
-        """Modules of the artifact."""
-        for path, reading, setting in python_files(folder):
-            yield from self._found(reading, Place(path=path), setting)
-
-    def _found(self, reading: PythonReading, place: Place, setting: Setting) -> Iterator[Finding]:
+    def found(self, reading: PythonReading, place: Place, setting: Setting) -> Iterator[Finding]:
+        """See `PythonRule.found`."""
         for effect in effects(reading, setting):
             if not effect.proved:
                 line = effect.use.line
