@@ -95,6 +95,7 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
         expected=_expected(request, bundles) or None,
         progress=progress,
         jobs=request.jobs,
+        seconds=request.limits.seconds,
     )
 
     # 3. Who signed it, and is it what they signed?
@@ -175,11 +176,12 @@ def _usual_places(root: Path) -> list[Path]:
 
 
 def _inside(path: Path, root: Path) -> str | None:
+    """The path relative to the model, by where it really lies; None outside of it."""
     if not root.is_dir():
         return None
     try:
-        return path.absolute().relative_to(root.absolute()).as_posix()
-    except ValueError:
+        return (path.parent.resolve() / path.name).relative_to(root.resolve()).as_posix()
+    except (OSError, ValueError):
         return None
 
 
@@ -312,7 +314,8 @@ def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
 
 def _intact_why(result: SignatureResult) -> str:
     if result.outcome is Outcome.PASS:
-        return f"{result.covers} as signed"
+        files, mark, rest = result.covers.partition(";")
+        return f"{files} as signed{mark}{rest}"
     if result.difference is None:
         return result.why
     found = result.difference

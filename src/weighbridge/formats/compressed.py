@@ -83,7 +83,7 @@ _CODECS = (
 
 
 class _Unpacked(NamedTuple):
-    content: bytes
+    content: bytearray
     gaps: tuple[Gap, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -118,8 +118,7 @@ def _reading(format_name: str, name: str, unpacked: _Unpacked) -> Reading:
 
 def _gathered(pieces: "Iterator[bytes | Gap]", source: Source, budget: Budget) -> _Unpacked:
     """Join what is unpacked, under the budget; a break or a limit keeps what came before it."""
-    held: list[bytes] = []
-    size = 0
+    held = bytearray()
     gaps: list[Gap] = []
     anomalies: list[Anomaly] = []
     try:
@@ -127,22 +126,22 @@ def _gathered(pieces: "Iterator[bytes | Gap]", source: Source, budget: Budget) -
             if isinstance(piece, Gap):
                 gaps.append(piece)
                 continue
-            size += len(piece)
             budget.spend_bytes(len(piece))
-            budget.need_memory(size, "the unpacked content")
-            held.append(piece)
+            budget.need_memory(len(held) + len(piece), "the unpacked content")
+            held += piece
+            size = len(held)
             if size >= BOMB_SIZE and size >= BOMB_RATIO * source.size:
                 message = f"{source.size} bytes unpack to {size} and more"
                 anomalies.append(Anomaly(code="compressed-bomb", message=message))
                 gaps.append(Gap(code="compressed-bomb", message=f"{message}; the rest was not unpacked"))
                 break
     except (InputError, LimitError) as error:
-        if not size:
+        if not held:
             raise
         gaps.append(Gap(code=error.code, message=error.message))
-    if not size and gaps:
+    if not held and gaps:
         raise InputError("not-this-format", gaps[0].message)
-    return _Unpacked(b"".join(held), tuple(gaps), tuple(anomalies))
+    return _Unpacked(held, tuple(gaps), tuple(anomalies))
 
 
 def _streams(source: Source, codec: _Codec, budget: Budget) -> "Iterator[bytes | Gap]":

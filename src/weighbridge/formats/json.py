@@ -24,6 +24,7 @@ KEEP_INDEX = 64 * 1024**2
 MAX_NESTING = 200
 """Deeper documents are refused: no config needs it, and walks over the value stay within the stack."""
 TEMPLATE_KEYS = ("chat_template", "chat_templates")
+MAX_ANOMALIES = 100
 MAX_LINES_TEXT = 8 * 1024**2
 
 Path = tuple[str | int, ...]
@@ -121,7 +122,7 @@ def _lenient(text: str, error: InputError) -> tuple[Any, Any, tuple[Anomaly, ...
     ]
     if not doubled:
         anomalies.append(Anomaly(code="json-not-strict", message=error.message))
-    return value, (first if doubled else None), tuple(anomalies[:100])
+    return value, (first if doubled else None), tuple(anomalies[:MAX_ANOMALIES])
 
 
 def _lines(data: bytes, name: str) -> JsonReading | None:
@@ -130,13 +131,13 @@ def _lines(data: bytes, name: str) -> JsonReading | None:
     values: list[Any] = []
     if len(rows) < 2 and not name.lower().endswith((".jsonl", ".ndjson")):
         return None
-    anomalies: tuple[Anomaly, ...] = ()
+    anomalies: list[Anomaly] = []
     try:
         for row in rows:
             if row.strip():
                 value, more = _row(row)
                 values.append(value)
-                anomalies += more
+                anomalies += more[: MAX_ANOMALIES - len(anomalies)]
     except (InputError, ValueError):
         return None
     return JsonReading(
@@ -144,7 +145,7 @@ def _lines(data: bytes, name: str) -> JsonReading | None:
         value=values,
         text=data.decode("utf-8"),
         objects=tuple(objects(values)),
-        anomalies=anomalies[:100],
+        anomalies=tuple(anomalies),
     )
 
 

@@ -17,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import field
+from functools import lru_cache
 from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
@@ -87,8 +88,14 @@ class PythonReading(Reading):
 
     def source_line(self, line: int) -> str:
         """The text of a line, for messages."""
-        lines = self.text.splitlines()
+        lines = _split(self.text)
         return lines[line - 1].strip()[:160] if 0 < line <= len(lines) else ""
+
+
+@lru_cache(maxsize=2)
+def _split(text: str) -> list[str]:
+    """The lines of the module that findings are being made of."""
+    return text.splitlines()
 
 
 def read(source: Source, budget: Budget, name: str) -> PythonReading:

@@ -6,8 +6,8 @@ folder's scan, and a crash of ours is UNKNOWN too, never a gap.
 """
 
 import posixpath
-from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import field, replace
 from functools import cache
 from importlib import import_module
@@ -185,8 +185,7 @@ class _Look:
                 found = list(islice(load_rule(name).look(reading, place), MAX_FINDINGS + 1))
                 self.findings.extend(found[:MAX_FINDINGS])
                 if len(found) > MAX_FINDINGS:
-                    message = f"{name}: more than {MAX_FINDINGS} findings, the rest was not looked at"
-                    self.unread.append(Unread(place=place, code="limit-findings", message=message))
+                    self.unread.append(_too_many(place, name))
             except (InputError, LimitError) as error:
                 self.unread.append(Unread(place=place, code=error.code, message=f"{name}: {error.message}"))
             except Exception as bug:
@@ -289,11 +288,28 @@ def _folder_findings(folder: Folder, formats: Set[str], unread: list[Unread]) ->
         if wanted[name] != ("folder",) and not {"*", *formats} & set(wanted[name]):
             continue
         try:
-            findings.extend(load_rule(name).look_folder(folder))
+            findings += _capped(name, load_rule(name).look_folder(folder), unread)
         except Exception as bug:
             # Nobody knows which files the rule would have named, so that none of them can pass.
             unread.extend(_crash(Place(path=m.path), f"rule {name}", bug) for m in folder.artifact.members)
     return findings
+
+
+def _capped(name: str, found: Iterable[Finding], unread: list[Unread]) -> Iterator[Finding]:
+    """The first of one rule's findings in each file; a file with more is UNKNOWN at least."""
+    count: Counter[str] = Counter()
+    for finding in found:
+        path = finding.place.path
+        count[path] += 1
+        if count[path] <= MAX_FINDINGS:
+            yield finding
+        elif count[path] == MAX_FINDINGS + 1:
+            unread.append(_too_many(Place(path=path), name))
+
+
+def _too_many(place: Place, name: str) -> Unread:
+    message = f"{name}: more than {MAX_FINDINGS} findings, the rest was not looked at"
+    return Unread(place=place, code="limit-findings", message=message)
 
 
 def _crash(place: Place, who: str, bug: Exception) -> Unread:

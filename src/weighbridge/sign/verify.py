@@ -118,7 +118,9 @@ def verify(
         return _result(bundle, check, Outcome.UNKNOWN, "uncovered-files", why, covers=covers)
 
     note = f"; not covered: {some(left_out)}" if left_out else ""
-    return _result(bundle, check, Outcome.PASS, "", f"{check.why}; {covers} as signed{note}", covers=covers)
+    return _result(
+        bundle, check, Outcome.PASS, "", f"{check.why}; {covers} as signed{note}", covers=covers + note
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- who and when

@@ -7,7 +7,7 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
-from weighbridge.formats.keras import objects_in
+from weighbridge.formats.keras import KerasObject, objects_in
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
@@ -55,15 +55,16 @@ class KerasUnsafeModule(Rule):
         )
 
         for item in items:
-            where = replace(place, line=reading.line(item.path))
-            if keras.is_harmful(item):
-                full = f"{item.module}.{item.name}" if item.module else item.name
-                yield self.finding(where, f'loading the model looks up "{visible(full)}" and calls it')
-            elif item.class_name in keras.FOREIGN and keras.is_home(item.module):
-                yield self.finding(
-                    where, f'a "{item.class_name}" layer loads another model from outside this file'
-                )
-            elif path := keras.reads_file(item):
-                yield self.finding(
-                    where, f'a vocabulary is read from "{visible(path)}" when the model is loaded'
-                )
+            if message := _harm(item):
+                yield self.finding(replace(place, line=reading.line(item.path)), message)
+
+
+def _harm(item: KerasObject) -> str:
+    """What looking this object up does; "" where it stays inside of Keras."""
+    if keras.is_harmful(item):
+        full = f"{item.module}.{item.name}" if item.module else item.name
+        return f'loading the model looks up "{visible(full)}" and calls it'
+    if item.class_name in keras.FOREIGN and keras.is_home(item.module):
+        return f'a "{item.class_name}" layer loads another model from outside this file'
+    path = keras.reads_file(item)
+    return f'a vocabulary is read from "{visible(path)}" when the model is loaded' if path else ""
