@@ -485,7 +485,7 @@ def test_what_the_signer_left_out_is_never_passed_in_silence(tmp_path: Path, pat
     result = model.judge()
     assert outcome(result) == ("unknown" if code else "pass", code)
     assert path in result.why
-    assert result.covers .startswith("8 of 9 files")
+    assert result.covers.startswith("8 of 9 files")
 
 
 def test_the_caller_may_allow_what_was_left_out(tmp_path: Path) -> None:
