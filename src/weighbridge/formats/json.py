@@ -135,10 +135,10 @@ def _lines(data: bytes, name: str) -> JsonReading | None:
     try:
         for row in rows:
             if row.strip():
-                value, more = _row(row)
+                value, more = _row(row, lenient=len(anomalies) >= MAX_ANOMALIES)
                 values.append(value)
                 anomalies += more[: MAX_ANOMALIES - len(anomalies)]
-    except (InputError, ValueError):
+    except (InputError, ValueError, RecursionError):
         return None
     return JsonReading(
         format="jsonl",
@@ -149,9 +149,10 @@ def _lines(data: bytes, name: str) -> JsonReading | None:
     )
 
 
-def _row(row: bytes) -> tuple[Any, tuple[Anomaly, ...]]:
+def _row(row: bytes, *, lenient: bool) -> tuple[Any, tuple[Anomaly, ...]]:
+    """One line; with `lenient` as most programs read it, without asking what is wrong with it."""
     try:
-        value = read_json(row, "a line", limit=len(row))
+        value = json.loads(row) if lenient else read_json(row, "a line", limit=len(row))
         anomalies: tuple[Anomaly, ...] = ()
     except InputError as error:
         value, _, anomalies = _lenient(row.decode("utf-8"), error)

@@ -182,9 +182,9 @@ class _Look:
             self.unread.append(Unread(place=place, code="format-unjudged", message=message))
         for name in names_for(reading.format):
             try:
-                found = list(islice(load_rule(name).look(reading, place), MAX_FINDINGS + 1))
-                self.findings.extend(found[:MAX_FINDINGS])
-                if len(found) > MAX_FINDINGS:
+                found = load_rule(name).look(reading, place)
+                self.findings.extend(islice(found, MAX_FINDINGS))
+                if next(found, None) is not None:
                     self.unread.append(_too_many(place, name))
             except (InputError, LimitError) as error:
                 self.unread.append(Unread(place=place, code=error.code, message=f"{name}: {error.message}"))

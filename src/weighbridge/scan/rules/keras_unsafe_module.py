@@ -47,20 +47,15 @@ class KerasUnsafeModule(Rule):
         """See `Rule.look`."""
         if not isinstance(reading, JsonReading):
             return
-        items = tuple(objects_in(reading))
-        if not items:
-            return
-        from weighbridge.scan.contracts import (
-            keras,  # few documents name objects of Keras; the others need no lists
-        )
-
-        for item in items:
+        for item in objects_in(reading):
             if message := _harm(item):
                 yield self.finding(replace(place, line=reading.line(item.path)), message)
 
 
 def _harm(item: KerasObject) -> str:
     """What looking this object up does; "" where it stays inside of Keras."""
+    from weighbridge.scan.contracts import keras  # few documents name objects of Keras; others need no lists
+
     if keras.is_harmful(item):
         full = f"{item.module}.{item.name}" if item.module else item.name
         return f'loading the model looks up "{visible(full)}" and calls it'
