@@ -8,10 +8,9 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.sniff import looks_like_text, starts_like_bytecode
+from weighbridge.formats.sniff import SCRIPT_SUFFIXES, looks_like_text, starts_like_bytecode
 from weighbridge.formats.text import KEEP
 
-SCRIPT_SUFFIXES = (".sh", ".bash", ".zsh", ".bat", ".cmd", ".ps1", ".vbs")
 _MACHO = {b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"}
 _FAT = b"\xca\xfe\xba\xbe"
 _MAX_ARCHITECTURES = 20

@@ -44,6 +44,12 @@ MAGIC: tuple[tuple[bytes, int, str], ...] = (
     (b"version https://git-lfs", 0, "lfs-pointer"),
 )
 
+SCRIPT_SUFFIXES = (
+    ".sh", ".bash", ".zsh", ".fish", ".csh", ".command", ".bat", ".cmd", ".ps1", ".psm1", ".vbs", ".vbe", ".wsf", ".hta", ".reg",
+    ".desktop", ".applescript", ".js", ".mjs", ".cjs", ".jse", ".pl", ".php", ".rb", ".lua", ".r", ".jl", ".tcl", ".pyx", ".ahk",
+)  # fmt: skip
+"""What a system or an interpreter runs because of its name."""
+
 SUFFIXES: dict[str, str] = {
     ".py": "python",
     ".pyw": "python",
@@ -61,13 +67,7 @@ SUFFIXES: dict[str, str] = {
     ".npy": "npy",
     ".gguf": "gguf",
     ".pyc": "executable",
-    ".sh": "executable",
-    ".bash": "executable",
-    ".zsh": "executable",
-    ".bat": "executable",
-    ".cmd": "executable",
-    ".ps1": "executable",
-    ".vbs": "executable",
+    **dict.fromkeys(SCRIPT_SUFFIXES, "executable"),
 }
 """Loaders that go by name take whatever bytes stand there."""
 

@@ -32,6 +32,7 @@ KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
     (re.compile(r"(?i)\.ya?ml$|(^|/)MLmodel$"), "yaml"),
     (re.compile(r"(?i)\.x?html?$"), "html"),
+    (re.compile(r"(?i)\.(xml|pmml|xsl|xslt|rdf|urdf|dae)$"), "xml"),
 )
 """Name → narrower format; everything else is `text`."""
 
@@ -59,6 +60,8 @@ def read(source: Source, budget: Budget, name: str) -> TextReading:
     kind = next((kind for pattern, kind in KINDS if pattern.search(name)), "text")
     if kind == "text" and re.match(r"(?i)\ufeff?\s*(<!doctype html|<html)", text):
         kind = "html"
+    if kind == "text" and re.match(r"\ufeff?\s*<\?xml\b", text):
+        kind = "xml"
     return TextReading(
         format=kind,
         text=text,

@@ -258,6 +258,11 @@ def _booster_state(value: Value, use: Use) -> bool:
     return all(item is None or type(item) is str or _bytes(item, use) for item in handles)
 
 
+def _buffer_state(value: Value, _: Use) -> bool:
+    """Content, (line ends,) position, attributes: none of them, since collecting the object calls its `close`."""
+    return type(value) is tuple and len(value) in (3, 4) and (value[-1] is None or value[-1] == Dict())
+
+
 def _predictor_state(value: Value, use: Use) -> bool:
     """The attribute `nodes` is an array: its `astype` is called."""
     return _attributes(value, use) and all(_array(item, use) for key, item in value.pairs() if key == "nodes")
@@ -348,6 +353,7 @@ WORDS: Mapping[str, Word] = {
     "distribution-state": _distribution_state,
     "wrapper-state": lambda value, _: _only(value, _WRAPPER),
     "booster-state": _booster_state,
+    "buffer-state": _buffer_state,
     "predictor-state": _predictor_state,
     "index-data": _index_data,
     "array": _array,

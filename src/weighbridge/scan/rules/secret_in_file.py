@@ -141,7 +141,19 @@ class SecretInFile(Rule):
     name = "secret-in-file"
     summary = "a file holds a token or private key"
     severity = Severity.ERROR
-    formats = ("text", "yaml", "html", "requirements", "json", "jsonl", "python", "notebook", "script", "svg")
+    formats = (
+        "text",
+        "yaml",
+        "html",
+        "xml",
+        "requirements",
+        "json",
+        "jsonl",
+        "python",
+        "notebook",
+        "script",
+        "svg",
+    )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a secret, fifty at most."""
