@@ -7,7 +7,7 @@ a format, a curve or a screen, and nothing raises for what a model contains: a b
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -74,6 +74,8 @@ class Request:
     links: Links = Links.INSIDE
     limits: Limits = field(default_factory=Limits)
     jobs: int | None = None
+    others: tuple[str, ...] = ()
+    """SARIF logs of other scanners."""
 
 
 def weigh(request: Request, progress: Progress | None = None) -> Report:
@@ -103,9 +105,9 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
     evidence = _signature_evidence(request, signatures) if Ask.SIGNATURES in request.ask else ()
 
     # 4. Is it dangerous to load?
-    files, findings, suppressed, unread = _examined(request, artifact, measurement, scanner)
+    files, findings, suppressed, unread, others = _examined(request, artifact, measurement, scanner)
     if scanner:
-        evidence += examined(request.policy, findings, files, unread)
+        evidence += (*examined(request.policy, findings, files, unread), *others)
     elif unread:
         evidence += (_not_measured(unread),)
 
@@ -217,7 +219,12 @@ def _scanner(request: Request) -> "Scanner | None":
         return None
     from weighbridge.scan.engine import Scanner  # `verify` needs no scanner and starts sooner without
 
-    return Scanner(request.limits)
+    plugins = request.policy.plugins
+    if not plugins:
+        return Scanner(request.limits)
+    from weighbridge.scan.plugins import load_plugins
+
+    return Scanner(request.limits, load_plugins(plugins))
 
 
 def judge_bundles(
@@ -325,15 +332,21 @@ def _intact_why(result: SignatureResult) -> str:
 
 def _examined(
     request: Request, artifact: Artifact, measurement: Measurement, scanner: "Scanner | None"
-) -> tuple[tuple[FileResult, ...], tuple[Finding, ...], tuple[Suppressed, ...], tuple[Unread, ...]]:
-    """Files, findings that count, findings that the policy's owner accepted, and what was not read."""
+) -> tuple[
+    tuple[FileResult, ...],
+    tuple[Finding, ...],
+    tuple[Suppressed, ...],
+    tuple[Unread, ...],
+    tuple[Evidence, ...],
+]:
+    """Files, findings that count, findings that somebody accepted, what was not read, what other scanners say."""
     hashed = {entry.path: entry.sha256 for entry in measurement.manifest.entries}
     if scanner is None:
         files = tuple(_measured_file(entry) for entry in measurement.manifest.entries)
         obstacles = tuple(
             Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
         )
-        return files, (), (), (*measurement.unread, *obstacles)
+        return files, (), (), (*measurement.unread, *obstacles), ()
     scan = scanner.finish(artifact, measurement.examined)
     unread = tuple(dict.fromkeys((*scan.unread, *measurement.unread)))
     broken = {item.place.path for item in measurement.unread}
@@ -345,8 +358,32 @@ def _examined(
         )
         for file in scan.files
     )
-    kept, suppressed, notes = suppress(scan.findings, request.policy, request.now)
-    return files, (*kept, *notes), suppressed, unread
+    hashes = {file.path: file.sha256 for file in files}
+    theirs, others = _others(request, hashes)
+    found = (*scan.findings, *theirs)
+    kept, suppressed, notes = suppress(found, request.policy, request.now, hashes)
+    return files, (*kept, *notes), suppressed, unread, others
+
+
+def _others(
+    request: Request, hashes: Mapping[str, str | None]
+) -> tuple[tuple[Finding, ...], tuple[Evidence, ...]]:
+    """Findings of other scanners, and a row for each log and for each scanner that the policy misses."""
+    if not request.others and not request.policy.others:
+        return (), ()
+    from weighbridge.scan.sarif import MAX_LOG, missing, read_sarif
+
+    logs = []
+    for name in request.others:
+        data = read_beside(Path(name), MAX_LOG)
+        if data is None:
+            raise UsageError("no-such-path", f'there is no SARIF log at "{visible(name)}"')
+        logs.append(read_sarif(data, name, hashes))
+    absent = missing(request.policy.others, logs)
+    return tuple(finding for log in logs for finding in log.findings), (
+        *(log.evidence for log in logs),
+        *absent,
+    )
 
 
 def _measured_file(entry: Entry) -> FileResult:

@@ -16,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.output(parser)
     shared.trust(parser)
     shared.policy(parser)
+    shared.findings(parser)
     shared.limits(parser)
     group = parser.add_argument_group("Statement")
     group.add_argument(

@@ -6,6 +6,7 @@ Every option can also be set as `WEIGHBRIDGE_NAME` in the environment; the comma
 import argparse
 import os
 import sys
+from datetime import date
 from typing import Any, NoReturn
 
 from weighbridge.core.errors import UsageError
@@ -195,7 +196,7 @@ def trust(parser: argparse.ArgumentParser) -> None:
 
 
 def policy(parser: argparse.ArgumentParser) -> None:
-    """`--policy --exit-zero --min-severity`."""
+    """`--policy --min-severity --exit-zero`."""
     group = parser.add_argument_group("Policy")
     group.add_argument(
         "--policy",
@@ -212,6 +213,39 @@ def policy(parser: argparse.ArgumentParser) -> None:
         "--exit-zero",
         action="store_true",
         help="exit 0 also when refused or undecided; what is printed stays",
+    )
+
+
+def findings(parser: argparse.ArgumentParser) -> None:
+    """`--baseline --write-baseline --reason --until --sarif --rules`."""
+    group = parser.add_argument_group("Findings")
+    group.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="count only findings that this baseline does not hold; the others are listed",
+    )
+    group.add_argument(
+        "--write-baseline",
+        metavar="FILE",
+        help="accept what is found now: write it to FILE with --reason and --until",
+    )
+    group.add_argument(
+        "--reason", metavar="TEXT", help="with --write-baseline: why these findings are accepted"
+    )
+    group.add_argument(
+        "--until",
+        metavar="DATE",
+        type=day,
+        help="with --write-baseline: the last day on which they are, such as 2027-03-31",
+    )
+    group.add_argument(
+        "--sarif",
+        metavar="FILE",
+        action="append",
+        help="count the results of another scanner too, from its SARIF log",
+    )
+    group.add_argument(
+        "--rules", metavar="NAME", action="append", help="let the rules of this installed package look too"
     )
 
 
@@ -262,6 +296,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{visible(text, 40)}" is no whole number above zero')
     return int(text)
+
+
+def day(text: str) -> date:
+    """A day, as ISO 8601 writes it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{visible(text, 40)}" is no day such as 2027-03-31') from None
 
 
 def seconds(text: str) -> float:

@@ -11,8 +11,10 @@ from weighbridge.check import Ask, Request, weigh
 from weighbridge.cli.measuring import progress_line
 from weighbridge.cli.output import emit, refuse_output
 from weighbridge.core.budget import Limits
+from weighbridge.core.durable import write_file
 from weighbridge.core.errors import UsageError
-from weighbridge.core.text import visible
+from weighbridge.core.report import Report
+from weighbridge.core.text import counted, visible
 from weighbridge.policy import Policy, default_policy, find_policy, ignored_policy, load_policy
 from weighbridge.policy.words import Need
 from weighbridge.store import Links
@@ -26,6 +28,7 @@ def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
         from weighbridge.cli.keys import refuse_attest
 
         refuse_attest(options)
+    _refuse_half_baseline(options)
     request = build(options, ask)
     _tell_of_ignored_policy(request.paths)
     with progress_line(request.paths, options) as progress:
@@ -34,7 +37,35 @@ def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
         from weighbridge.cli.keys import attest_report
 
         attest_report(report, options)
-    return emit(report, options)
+    code = emit(report, options)
+    if getattr(options, "write_baseline", None):
+        _leave_baseline(report, options)
+    return code
+
+
+def _refuse_half_baseline(options: argparse.Namespace) -> None:
+    """A baseline without a reason or an end would hide findings for ever. Raises `UsageError` (`baseline-unbound`)."""
+    target = getattr(options, "write_baseline", None)
+    if target:
+        refuse_output(target)
+        if not (options.reason or "").strip() or options.until is None:
+            raise UsageError(
+                "baseline-unbound",
+                "a baseline needs a reason and a last day",
+                "--reason TEXT --until 2027-03-31",
+            )
+
+
+def _leave_baseline(report: Report, options: argparse.Namespace) -> None:
+    from weighbridge.policy.baseline import write_baseline
+
+    hashes = {file.path: file.sha256 for file in report.files}
+    findings = [*report.findings, *(item.finding for item in report.suppressed)]
+    data = write_baseline(findings, hashes, reason=options.reason.strip(), until=options.until)
+    write_file(Path(options.write_baseline), data + b"\n")
+    sys.stderr.write(
+        f"wrote {visible(options.write_baseline)}: {counted(len(findings), 'finding')} until {options.until}\n"
+    )
 
 
 def _tell_of_ignored_policy(paths: Sequence[str]) -> None:
@@ -50,6 +81,8 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
     paths = tuple(options.model) if isinstance(options.model, list) else (options.model,)
     policy = chosen_policy(options.policy, paths)
     signatures = Ask.SIGNATURES in ask
+    if Ask.CONTENT in ask:
+        policy = _widened(policy, options, paths)
     return Request(
         paths=paths,
         command=options.command,
@@ -64,6 +97,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
         links=Links(options.links),
         limits=chosen_limits(options, policy.settings.limits),
         jobs=options.jobs or policy.settings.jobs,
+        others=tuple(options.sarif or ()) if Ask.CONTENT in ask else (),
     )
 
 
@@ -71,6 +105,18 @@ def chosen_policy(chosen: str | None, model: Sequence[str]) -> Policy:
     """`--policy`, else the nearest `weighbridge.toml` outside the model, else the default preset."""
     found = chosen or find_policy(Path.cwd(), model=model)
     return load_policy(found, model=model) if found else default_policy()
+
+
+def _widened(policy: Policy, options: argparse.Namespace, model: Sequence[str]) -> Policy:
+    """`--baseline` adds what was accepted, `--rules` who else looks."""
+    if options.baseline:
+        from weighbridge.policy.baseline import read_baseline
+
+        accepted = read_baseline(Path(options.baseline), model=model)
+        policy = replace(policy, suppressions=(*policy.suppressions, *accepted))
+    if options.rules:
+        policy = policy.override("--rules", plugins=tuple(dict.fromkeys((*policy.plugins, *options.rules))))
+    return policy
 
 
 def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:

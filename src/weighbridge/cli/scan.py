@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="+", help="models: folders or files")
     shared.output(parser)
     shared.policy(parser)
+    shared.findings(parser)
     shared.limits(parser)
 
 

@@ -155,6 +155,13 @@ def _kebab(value: Any, where: str) -> str:
     return value
 
 
+def _rule_name(value: Any, where: str) -> str:
+    """A rule of ours, or `origin/rule` of a package or of another scanner."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", value) or len(value) > 170:
+        raise _WrongError(where, "a rule such as pickle-unsafe-call or modelscan/unsafe-operator", value)
+    return value
+
+
 def _texts(value: Any, where: str) -> list[str]:
     if not isinstance(value, list):
         raise _WrongError(where, "a list of texts", value)
@@ -260,6 +267,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "data": NEED,
         "fresh": NEED,
         "approval": NEED,
+        "others": _texts,
         "findings": _one_of(*Findings),
         "unknown": _unknown,
         "valid-until": _date,
@@ -267,8 +275,9 @@ TABLES: dict[str, dict[str, Check]] = {
     },
     "trust": {"dir": _line},
     "scan": {
+        "rules": _texts,
         "suppress": _array(
-            {"rule": _kebab, "path": _line, "reason": _line, "until": _date},
+            {"rule": _rule_name, "path": _line, "reason": _line, "until": _date},
             ("rule", "path", "reason", "until"),
         ),
     },

@@ -8,7 +8,7 @@
 `suppress` and `examined` turn what a scan saw into the rows `safe` and `read`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
@@ -156,14 +156,18 @@ def _from_policy(policy: Policy, now: datetime) -> list[Evidence]:
 
 
 def suppress(
-    findings: Sequence[Finding], policy: Policy, now: datetime
+    findings: Sequence[Finding], policy: Policy, now: datetime, hashes: Mapping[str, str | None] | None = None
 ) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...], tuple[Finding, ...]]:
-    """(kept, suppressed, notes): a finding under an expired suppression is kept, with a warning that says so."""
+    """(kept, suppressed, notes): a finding under an expired suppression is kept, with a warning that says so.
+
+    `hashes` is path → SHA-256 in hex: what a baseline accepted holds only for the bytes that were looked at.
+    """
+    seen = hashes or {}
     kept: list[Finding] = []
     suppressed: list[Suppressed] = []
     notes: dict[tuple[str, str], Finding] = {}
     for finding in findings:
-        matching = [entry for entry in policy.suppressions if _matches(entry, finding)]
+        matching = [entry for entry in policy.suppressions if _matches(entry, finding, seen)]
         holding = [entry for entry in matching if _day(now) <= entry.until.isoformat()]
         if holding:
             last = max(holding, key=lambda entry: (entry.until, entry.reason))
@@ -231,8 +235,14 @@ def _read(files: Sequence[FileResult], unread: Sequence[Unread], by: str) -> Evi
     return Evidence(question="read", outcome=Outcome.UNKNOWN, why=why, by=by, code=codes[0])
 
 
-def _matches(entry: Suppression, finding: Finding) -> bool:
-    return entry.rule == finding.rule and fnmatchcase(finding.place.path, entry.path)
+def _matches(entry: Suppression, finding: Finding, hashes: Mapping[str, str | None]) -> bool:
+    place = finding.place
+    if entry.rule != finding.rule:
+        return False
+    if entry.where is None:
+        return fnmatchcase(place.path, entry.path)
+    same = entry.path == place.path and entry.where == place.where
+    return same and entry.sha256 is not None and entry.sha256 == hashes.get(place.path)
 
 
 def _expired(entry: Suppression, finding: Finding) -> Finding:

@@ -25,7 +25,7 @@ MAX_LAYERS = 8
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("signed", "intact", "policy"),
-    "scan": ("safe", "read", "policy"),
+    "scan": ("safe", "read", "others", "policy"),
 }
 """Commands that ask only a part of the policy; all others ask all of it."""
 
@@ -61,6 +61,10 @@ class Policy:
     data: Need = Need.OPTIONAL
     fresh: Need = Need.OPTIONAL
     approval: Need = Need.OPTIONAL
+    others: tuple[str, ...] = ()
+    """Names of scanners whose results (SARIF) must be there."""
+    plugins: tuple[str, ...] = ()
+    """Installed packages whose rules look too (`[scan] rules`)."""
     findings: Findings = Findings.NO_ERRORS
     unknown: tuple[tuple[str, Unknown], ...] = (("default", Unknown.UNDECIDED),)
     """(question or `default`, what to do), sorted; use `unknown_for`."""
@@ -90,6 +94,7 @@ class Policy:
             "intact": True,
             "safe": self.findings is not Findings.ANY,
             "read": True,
+            "others": bool(self.others),
             "logged": self.log is Need.REQUIRED,
             "traced": bool(self.trace),
             "data": self.data is Need.REQUIRED,
@@ -125,11 +130,13 @@ class Policy:
             "data": self.data.value,
             "fresh": self.fresh.value,
             "approval": self.approval.value,
+            **({"others": sorted(self.others)} if self.others else {}),
+            **({"plugins": sorted(self.plugins)} if self.plugins else {}),
             "findings": self.findings.value,
             "unknown": {question: word.value for question, word in self.unknown},
             "valid-until": self.valid_until.isoformat() if self.valid_until else None,
             "rules": [{"name": r.name, "when": r.when, "require": r.require} for r in self.rules],
-            "suppressions": sorted([s.rule, s.path, s.until.isoformat()] for s in self.suppressions),
+            "suppressions": sorted(_meaning(s) for s in self.suppressions),
         }
 
     @property
@@ -145,6 +152,11 @@ class Policy:
             Line(table="policy", key=key, value=_toml(value), source=source) for key, value in words.items()
         ]
         return replace(self, **words, lines=tuple(sorted(lines, key=_line_order)))
+
+
+def _meaning(entry: Suppression) -> list[str]:
+    bound = [] if entry.where is None else [entry.where, entry.sha256 or ""]
+    return [entry.rule, entry.path, entry.until.isoformat(), *bound]
 
 
 def default_policy() -> Policy:
@@ -268,6 +280,8 @@ def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
         data=Need(words.get("data", Need.OPTIONAL)),
         fresh=Need(words.get("fresh", Need.OPTIONAL)),
         approval=Need(words.get("approval", Need.OPTIONAL)),
+        others=tuple(words.get("others", ())),
+        plugins=tuple(merged.get("scan", {}).get("rules", ())),
         findings=Findings(words.get("findings", Findings.NO_ERRORS)),
         unknown=tuple(sorted((question, Unknown(word)) for question, word in unknown.items())),
         valid_until=date.fromisoformat(until) if until else None,

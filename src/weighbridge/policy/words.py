@@ -9,7 +9,9 @@ from enum import StrEnum
 
 from weighbridge.core.value import dataclass
 
-QUESTIONS = ("signed", "intact", "safe", "read", "logged", "traced", "data", "fresh", "approved", "policy")
+QUESTIONS = (
+    "signed", "intact", "safe", "read", "others", "logged", "traced", "data", "fresh", "approved", "policy",
+)  # fmt: skip
 """Every built-in question, in the order of the screen; rules of the policy follow as `rule:NAME`."""
 
 QUESTION_MEANINGS = {
@@ -17,6 +19,7 @@ QUESTION_MEANINGS = {
     "intact": "its contents equal what they signed",
     "safe": "nothing in it is known to run code or harm whoever loads it, and nothing is in doubt",
     "read": "every file was read to the end",
+    "others": "the other scanners that the policy names have reported, and found no error",
     "logged": "the signature stands in a transparency log",
     "traced": "the steps that made it are stated and signed",
     "data": "its training data is stated",
@@ -83,6 +86,10 @@ class Suppression:
     """The last day (UTC) on which it holds."""
     source: str = ""
     """The file it was written in."""
+    where: str | None = None
+    """From a baseline: the exact place in the file, and `path` is then no pattern; None for every place."""
+    sha256: str | None = None
+    """From a baseline: hex of the file that was looked at; another content brings the finding back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from functools import cache
 from importlib import import_module
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.budget import Budget, Limits
@@ -24,6 +25,9 @@ from weighbridge.formats import candidates, read
 from weighbridge.formats.reading import Reading, TensorRef
 from weighbridge.scan.rule import Folder, Rule
 from weighbridge.scan.rules import INERT, RULES
+
+if TYPE_CHECKING:
+    from weighbridge.scan.plugins import PluginRule
 
 NOT_THIS = "not-this-format"
 """The code with which a reader says that its loader would refuse these bytes before doing anything."""
@@ -60,12 +64,13 @@ class Scan:
 class Scanner:
     """Examines members one by one with one shared budget, then the folder as a whole."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, plugins: "Sequence[PluginRule]" = ()) -> None:
         self._budget = Budget(limits)
+        self._plugins = tuple(plugins)
 
     def examine(self, member: Member, source: Source) -> Examination:
         """Read one file and judge it. Never raises for anything the bytes do."""
-        look = _Look(self._budget)
+        look = _Look(self._budget, self._plugins)
         look.walk(member.path, source, Place(path=member.path), kind="", top=True)
         return look.examination(member)
 
@@ -83,6 +88,8 @@ class Scanner:
         folder = Folder(artifact=artifact, readings={e.result.path: e.kept for e in seen if e.kept})
         formats = {name for e in seen for name in e.result.format.split("+")}
         findings += _folder_findings(folder, formats, unread)
+        for plugin in self._plugins:
+            findings += _plugin_folder_findings(plugin, folder, unread)
         unread += [
             Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
         ]
@@ -96,6 +103,7 @@ class _Look:
     """The walk through one file and everything nested in it."""
 
     budget: Budget
+    plugins: "tuple[PluginRule, ...]" = ()
     formats: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     """Candidates that the file claims to be and breaks; its format where nothing else was read."""
@@ -190,6 +198,21 @@ class _Look:
                 self.unread.append(Unread(place=place, code=error.code, message=f"{name}: {error.message}"))
             except Exception as bug:
                 self.unread.append(_crash(place, f"rule {name}", bug))
+        for plugin in self.plugins:
+            if reading.format in plugin.rule.formats or "*" in plugin.rule.formats:
+                self._ask(plugin, reading, place)
+
+    def _ask(self, plugin: "PluginRule", reading: Reading, place: Place) -> None:
+        """Somebody else's rule: it adds findings under its own name, and what goes wrong in it is unknown."""
+        try:
+            found = [
+                _signed_by(plugin, one) for one in islice(plugin.rule.look(reading, place), MAX_FINDINGS + 1)
+            ]
+            self.findings.extend(found[:MAX_FINDINGS])
+            if len(found) > MAX_FINDINGS:
+                self.unread.append(_too_many(place, plugin.name))
+        except Exception as bug:
+            self.unread.append(_crash(place, f"rule {plugin.name}", bug))
 
     def _note_tensors(self, reading: Reading) -> None:
         if reading.tensors:
@@ -293,6 +316,22 @@ def _folder_findings(folder: Folder, formats: Set[str], unread: list[Unread]) ->
             # Nobody knows which files the rule would have named, so that none of them can pass.
             unread.extend(_crash(Place(path=m.path), f"rule {name}", bug) for m in folder.artifact.members)
     return findings
+
+
+def _plugin_folder_findings(plugin: "PluginRule", folder: Folder, unread: list[Unread]) -> list[Finding]:
+    if not plugin.rule.folder:
+        return []
+    try:
+        found = (_signed_by(plugin, one) for one in plugin.rule.look_folder(folder))
+        return list(_capped(plugin.name, found, unread))
+    except Exception as bug:
+        unread.extend(_crash(Place(path=m.path), f"rule {plugin.name}", bug) for m in folder.artifact.members)
+        return []
+
+
+def _signed_by(plugin: "PluginRule", finding: Finding) -> Finding:
+    """The finding under the plugin's name, with the origin in its trail."""
+    return replace(finding, rule=plugin.name, trail=(*finding.trail, f"rule of {plugin.version}"))
 
 
 def _capped(name: str, found: Iterable[Finding], unread: list[Unread]) -> Iterator[Finding]:
