@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weighbridge import __version__
 from weighbridge.core.artifact import Artifact, Obstacle
@@ -25,6 +25,7 @@ from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.measure import Measurement, Plan, Progress, measure
+from weighbridge.measure.survey import NOT_FETCHED, survey
 from weighbridge.policy import Policy, answers, examined, judge, suppress
 from weighbridge.policy.words import Need
 from weighbridge.sign.bundle import (
@@ -37,6 +38,7 @@ from weighbridge.sign.bundle import (
 )
 from weighbridge.sign.verify import check_signer, expected_files, verify, wanted_plan
 from weighbridge.store import Links, open_artifacts, read_beside
+from weighbridge.store.remote import RemoteFiles, is_remote, open_remote
 from weighbridge.trust.keyring import Keyring
 from weighbridge.trust.quorum import Requirement, judge_signatures
 
@@ -85,24 +87,19 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
     # 1. What is there, and what does anybody claim about it? Claims only choose what to measure.
     #    A signature is no part of the model that it signs, whatever is asked.
     bundles, beside = find_bundles(request)
-    artifact = open_artifacts(request.paths, links=request.links, exclude=beside)
+    artifact = _opened(request, beside)
+    if isinstance(artifact.files, RemoteFiles) and Ask.SIGNATURES in request.ask:
+        artifact, bundles = _remote_bundles(artifact, bundles)
 
     # 2. One read of the bytes: every digest that anybody asks for, and what the examiners see on the way.
-    plan = _plan(request, bundles)
     scanner = _scanner(request)
-    measurement = measure(
-        artifact,
-        plan,
-        examine=scanner.examine if scanner else None,
-        expected=_expected(request, bundles) or None,
-        progress=progress,
-        jobs=request.jobs,
-        seconds=request.limits.seconds,
-    )
+    measurement, extra = _measured(request, artifact, bundles, scanner, progress)
 
     # 3. Who signed it, and is it what they signed?
     signatures = judge_bundles(request, bundles, artifact, measurement)
     evidence = _signature_evidence(request, signatures) if Ask.SIGNATURES in request.ask else ()
+    if measurement.claimed:
+        evidence, measurement = _as_claimed(evidence, measurement, signatures)
 
     # 4. Is it dangerous to load?
     files, findings, suppressed, unread, others = _examined(request, artifact, measurement, scanner)
@@ -135,12 +132,61 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
         started=request.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(time.monotonic() - clock, 3),
         tool_version=__version__,
+        extra=extra,
     )
+
+
+def _opened(request: Request, beside: frozenset[str]) -> Artifact:
+    """The files here, or the list of files elsewhere; of those, only the contents can be asked about."""
+    if not any(is_remote(path) for path in request.paths):
+        return open_artifacts(request.paths, links=request.links, exclude=beside)
+    if len(request.paths) > 1 or Ask.CONTENT not in request.ask:
+        raise UsageError(
+            "remote-alone", "models that are not here are scanned, inspected and checked, one at a time",
+            "download it, then verify it here",
+        )  # fmt: skip
+    return open_remote(request.paths[0])
+
+
+def _remote_bundles(artifact: Artifact, named: Sequence[Bundle]) -> tuple[Artifact, tuple[Bundle, ...]]:
+    """The artifact without its signatures, and these with those that were named."""
+    found: list[Bundle] = [*named]
+    names = {f"{SIGNATURE_NAME}{suffix}" for suffix in ("", SIBLINGS_SUFFIX)}
+    for member in artifact.members:
+        if member.path in names and member.size <= MAX_BUNDLE:
+            found += read_bundles(artifact.files.open(member).read(0, member.size), member.path)
+    held = {bundle.source for bundle in found if not bundle.code} & names
+    return replace(artifact, members=tuple(m for m in artifact.members if m.path not in held)), distinct(
+        found
+    )
+
+
+def _measured(
+    request: Request,
+    artifact: Artifact,
+    bundles: Sequence[Bundle],
+    scanner: "Scanner | None",
+    progress: Progress | None,
+) -> tuple[Measurement, dict[str, Any]]:
+    """The measurement, and what the report says beyond it: how much of a model elsewhere was fetched."""
+    if scanner and isinstance(artifact.files, RemoteFiles):
+        seen = survey(artifact, scanner.examine, seconds=request.limits.seconds)
+        return seen.measurement, {"fetched": {"bytes": seen.fetched, "requests": seen.requests}}
+    measurement = measure(
+        artifact,
+        _plan(request, bundles),
+        examine=scanner.examine if scanner else None,
+        expected=_expected(request, bundles) or None,
+        progress=progress,
+        jobs=request.jobs,
+        seconds=request.limits.seconds,
+    )
+    return measurement, {}
 
 
 def find_bundles(request: Request) -> tuple[tuple[Bundle, ...], frozenset[str]]:
     """The bundles beside a model or named in the request, and which files inside the model hold them."""
-    if len(request.paths) > 1:
+    if len(request.paths) > 1 or is_remote(request.paths[0]):
         return (), frozenset()
     found, inside = bundles_of(Path(request.paths[0]), request.signatures)
     return (found if Ask.SIGNATURES in request.ask else ()), inside
@@ -317,6 +363,26 @@ def _intact(signatures: Sequence[SignatureResult]) -> Evidence:
         by=worst_result.by,
         code=worst_result.code,
     )
+
+
+def _as_claimed(
+    evidence: tuple[Evidence, ...], measurement: Measurement, signatures: Sequence[SignatureResult]
+) -> tuple[tuple[Evidence, ...], Measurement]:
+    """Digests that a store states were not measured: `intact` has no answer yet. Where somebody trusted signed the
+    very same, the bytes that were not fetched are bound by them, and need not be read to be known."""
+    why = "the store states the digests that were signed; they are measured when it is downloaded"
+    rows = tuple(
+        replace(row, outcome=Outcome.UNKNOWN, why=why, code="not-measured")
+        if row.question == "intact" and row.outcome is Outcome.PASS
+        else row
+        for row in evidence
+    )
+    if not any(result.by and result.outcome is Outcome.PASS for result in signatures):
+        return rows, measurement
+    left = tuple(
+        u for u in measurement.unread if u.place.path not in measurement.claimed or u.code != NOT_FETCHED
+    )
+    return rows, replace(measurement, unread=left)
 
 
 def _intact_why(result: SignatureResult) -> str:

@@ -13,6 +13,7 @@ EXTRAS = {
     "cel": ("cel", "rules in CEL"),
     "hsm": ("pkcs11", "keys in tokens"),
     "keyless": ("sigstore", "Sigstore"),
+    "s3": ("obstore", "models in S3"),
 }
 """Extra → (module, what it is for)."""
 

@@ -26,9 +26,13 @@ def run(options: argparse.Namespace) -> int:
     from weighbridge.core.errors import ExitCode
     from weighbridge.scan.contents import contents
     from weighbridge.store import Links, open_artifact
+    from weighbridge.store.remote import is_remote, open_remote
 
     refuse_output(options.output)
-    artifact = open_artifact(options.model, links=Links(options.links))
+    if is_remote(options.model):
+        artifact = open_remote(options.model)
+    else:
+        artifact = open_artifact(options.model, links=Links(options.links))
     found = contents(artifact, chosen_limits(options, Limits()))
     write(
         as_json(found) if options.format == "json" else as_text(found, verbose=bool(options.verbose)),

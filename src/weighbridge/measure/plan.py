@@ -62,5 +62,7 @@ class Measurement:
     seconds: float
     stopped: str = ""
     """The file that differed from `expected` and ended the work; "" when everything was measured."""
+    claimed: frozenset[str] = frozenset()
+    """Files elsewhere whose digest in the manifest is only what their store states."""
     unlisted: tuple[tuple[str, str], ...] = ()
     """(path, why) of files whose tensors are unknown, when tensors were asked for."""

@@ -66,7 +66,9 @@ def short_digest(digest: str | None) -> str:
 
 def size_line(report: Report) -> str:
     """`4 files, 13.5 GB`."""
-    return f"{counted(report.subject.files, 'file')}, {human_bytes(report.subject.bytes)}"
+    fetched = report.extra.get("fetched")
+    came = f", {human_bytes(fetched['bytes'])} of it fetched" if isinstance(fetched, dict) else ""
+    return f"{counted(report.subject.files, 'file')}, {human_bytes(report.subject.bytes)}{came}"
 
 
 def severity_count(report: Report, severity: Severity) -> int:
