@@ -6,16 +6,16 @@
 a format, a curve or a screen, and nothing raises for what a model contains: a bad model is evidence.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge import __version__
-from weighbridge.core.artifact import Artifact, Obstacle
+from weighbridge.core.artifact import MAX_BUNDLE, SIBLINGS_SUFFIX, SIGNATURE_NAME, Artifact, Obstacle
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
 from weighbridge.core.evidence import WORST_FIRST, Evidence, Outcome, worst
@@ -23,27 +23,18 @@ from weighbridge.core.finding import FileResult, Finding, Place, Unread
 from weighbridge.core.manifest import Difference, Entry, Manifest
 from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
 from weighbridge.core.text import visible
-from weighbridge.core.value import dataclass
+from weighbridge.core.value import dataclass, field, replace
 from weighbridge.measure import Measurement, Plan, Progress, measure
-from weighbridge.measure.survey import NOT_FETCHED, survey
 from weighbridge.policy import Policy, answers, examined, judge, suppress
 from weighbridge.policy.words import Need
-from weighbridge.sign.bundle import (
-    MAX_BUNDLE,
-    SIBLINGS_SUFFIX,
-    SIGNATURE_NAME,
-    Bundle,
-    distinct,
-    read_bundles,
-)
-from weighbridge.sign.verify import check_signer, expected_files, verify, wanted_plan
 from weighbridge.store import Links, open_artifacts, read_beside
-from weighbridge.store.remote import RemoteFiles, is_remote, open_remote
-from weighbridge.trust.keyring import Keyring
-from weighbridge.trust.quorum import Requirement, judge_signatures
+from weighbridge.store.remote import is_remote, open_remote
 
 if TYPE_CHECKING:
     from weighbridge.scan.engine import Scanner
+    from weighbridge.sign.anchor import Anchor, TimestampAuthority
+    from weighbridge.sign.bundle import Bundle
+    from weighbridge.trust.keyring import Keyring
 
 
 class Ask(StrEnum):
@@ -63,7 +54,8 @@ class Request:
     """The word in the report: check, verify or scan."""
     ask: frozenset[Ask]
     policy: Policy
-    keyring: Keyring
+    keyring: "Keyring | None"
+    """None where no signature is asked for."""
     now: datetime
     signatures: tuple[str, ...] = ()
     """Signature files that do not lie beside the model."""
@@ -88,7 +80,7 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
     #    A signature is no part of the model that it signs, whatever is asked.
     bundles, beside = find_bundles(request)
     artifact = _opened(request, beside)
-    if isinstance(artifact.files, RemoteFiles) and Ask.SIGNATURES in request.ask:
+    if artifact.remote and Ask.SIGNATURES in request.ask:
         artifact, bundles = _remote_bundles(artifact, bundles)
 
     # 2. One read of the bytes: every digest that anybody asks for, and what the examiners see on the way.
@@ -148,9 +140,11 @@ def _opened(request: Request, beside: frozenset[str]) -> Artifact:
     return open_remote(request.paths[0])
 
 
-def _remote_bundles(artifact: Artifact, named: Sequence[Bundle]) -> tuple[Artifact, tuple[Bundle, ...]]:
+def _remote_bundles(artifact: Artifact, named: Sequence["Bundle"]) -> tuple[Artifact, tuple["Bundle", ...]]:
     """The artifact without its signatures, and these with those that were named."""
-    found: list[Bundle] = [*named]
+    from weighbridge.sign.bundle import distinct, read_bundles
+
+    found = [*named]
     names = {f"{SIGNATURE_NAME}{suffix}" for suffix in ("", SIBLINGS_SUFFIX)}
     for member in artifact.members:
         if member.path in names and member.size <= MAX_BUNDLE:
@@ -164,12 +158,14 @@ def _remote_bundles(artifact: Artifact, named: Sequence[Bundle]) -> tuple[Artifa
 def _measured(
     request: Request,
     artifact: Artifact,
-    bundles: Sequence[Bundle],
+    bundles: Sequence["Bundle"],
     scanner: "Scanner | None",
     progress: Progress | None,
 ) -> tuple[Measurement, dict[str, Any]]:
     """The measurement, and what the report says beyond it: how much of a model elsewhere was fetched."""
-    if scanner and isinstance(artifact.files, RemoteFiles):
+    if scanner and artifact.remote:
+        from weighbridge.measure.survey import survey
+
         seen = survey(artifact, scanner.examine, seconds=request.limits.seconds)
         return seen.measurement, {"fetched": {"bytes": seen.fetched, "requests": seen.requests}}
     measurement = measure(
@@ -184,7 +180,7 @@ def _measured(
     return measurement, {}
 
 
-def find_bundles(request: Request) -> tuple[tuple[Bundle, ...], frozenset[str]]:
+def find_bundles(request: Request) -> tuple[tuple["Bundle", ...], frozenset[str]]:
     """The bundles beside a model or named in the request, and which files inside the model hold them."""
     if len(request.paths) > 1 or is_remote(request.paths[0]):
         return (), frozenset()
@@ -192,14 +188,22 @@ def find_bundles(request: Request) -> tuple[tuple[Bundle, ...], frozenset[str]]:
     return (found if Ask.SIGNATURES in request.ask else ()), inside
 
 
-def bundles_of(root: Path, named: Sequence[str] = ()) -> tuple[tuple[Bundle, ...], frozenset[str]]:
+def bundles_of(root: Path, named: Sequence[str] = ()) -> tuple[tuple["Bundle", ...], frozenset[str]]:
     """Bundles in the usual places and in the `named` files; and the files among them that lie inside the model.
 
     A file that does not hold a bundle is weighed like any other file: a signature's name is no place to hide.
     """
+    places = [
+        *(path for path in _usual_places(root) if os.path.lexists(path)),
+        *(Path(name) for name in named),
+    ]
+    if not places:
+        return (), frozenset()
+    from weighbridge.sign.bundle import distinct, read_bundles
+
     bundles: list[Bundle] = []
     inside: set[str] = set()
-    for path in [*_usual_places(root), *(Path(name) for name in named)]:
+    for path in places:
         data = read_beside(path, MAX_BUNDLE)
         if data is None and str(path) in named:
             raise UsageError("no-such-path", f'there is no signature at "{path}"')
@@ -233,13 +237,17 @@ def _inside(path: Path, root: Path) -> str | None:
         return None
 
 
-def _plan(request: Request, bundles: Sequence[Bundle]) -> Plan:
+def _plan(request: Request, bundles: Sequence["Bundle"]) -> Plan:
     """What to compute: what the bundles speak about, SHA-256 for the names that reports use, tensors for `check`.
 
     A `verify` computes only what was signed: one large file signed with BLAKE3 is then hashed on every core.
     """
-    wanted = wanted_plan(bundles)
     content = Ask.CONTENT in request.ask
+    if not bundles:
+        return Plan(tensors=content and Ask.SIGNATURES in request.ask)
+    from weighbridge.sign.verify import wanted_plan
+
+    wanted = wanted_plan(bundles)
     return Plan(
         hashes=wanted.hashes if wanted.hashes and not content else wanted.hashes | {"sha256"},
         tensors=content and Ask.SIGNATURES in request.ask,
@@ -248,16 +256,23 @@ def _plan(request: Request, bundles: Sequence[Bundle]) -> Plan:
     )
 
 
-def _expected(request: Request, bundles: Sequence[Bundle]) -> dict[str, bytes]:
+def _expected(request: Request, bundles: Sequence["Bundle"]) -> dict[str, bytes]:
     """path → SHA-256 by the first bundle that somebody trusted signed; nothing unless an early stop was asked for."""
     if not request.fail_fast or Ask.CONTENT in request.ask:
         return {}
-    keyring = request.keyring
+    from weighbridge.sign.verify import check_signer, expected_files
+
+    anchors, authorities = _believed(request)
     for bundle in bundles:
-        check = check_signer(bundle, keyring.anchors, keyring.authorities, request.now)
+        check = check_signer(bundle, anchors, authorities, request.now)
         if check.outcome is Outcome.PASS:
             return expected_files(bundle)
     return {}
+
+
+def _believed(request: Request) -> "tuple[tuple[Anchor, ...], tuple[TimestampAuthority, ...]]":
+    """Whom to believe about signatures, and about the time."""
+    return (request.keyring.anchors, request.keyring.authorities) if request.keyring else ((), ())
 
 
 def _scanner(request: Request) -> "Scanner | None":
@@ -274,7 +289,7 @@ def _scanner(request: Request) -> "Scanner | None":
 
 
 def judge_bundles(
-    request: Request, bundles: Sequence[Bundle], artifact: Artifact, measurement: Measurement
+    request: Request, bundles: Sequence["Bundle"], artifact: Artifact, measurement: Measurement
 ) -> tuple[SignatureResult, ...]:
     """Every bundle judged against the keyring and the measured files; what differs is told by tensor where it can be."""
 
@@ -294,9 +309,11 @@ def judge_bundles(
     return judged(replace(measurement.manifest, tensors=tensors)) if tensors else results
 
 
-def _stopped(request: Request, bundle: Bundle, path: str) -> SignatureResult:
+def _stopped(request: Request, bundle: "Bundle", path: str) -> SignatureResult:
     """Reading ended at the first difference: no signature passes, and the rest of the files is unknown."""
-    check = check_signer(bundle, request.keyring.anchors, request.keyring.authorities, request.now)
+    from weighbridge.sign.verify import check_signer
+
+    check = check_signer(bundle, *_believed(request), request.now)
     known = check.outcome is Outcome.PASS
     return SignatureResult(
         outcome=Outcome.FAIL if known else check.outcome,
@@ -312,13 +329,17 @@ def _stopped(request: Request, bundle: Bundle, path: str) -> SignatureResult:
 
 
 def _judge_bundle(
-    request: Request, bundle: Bundle, manifest: Manifest, obstacles: Sequence[Obstacle]
+    request: Request, bundle: "Bundle", manifest: Manifest, obstacles: Sequence[Obstacle]
 ) -> SignatureResult:
+    from weighbridge.sign.verify import verify
+
+    anchors, authorities = _believed(request)
+
     def judged(over: Manifest) -> SignatureResult:
         return verify(
             bundle,
-            request.keyring.anchors,
-            request.keyring.authorities,
+            anchors,
+            authorities,
             request.now,
             over,
             allow_ignored=request.allow_ignored,
@@ -337,6 +358,8 @@ def _judge_bundle(
 
 def _signature_evidence(request: Request, signatures: Sequence[SignatureResult]) -> tuple[Evidence, ...]:
     """The rows `signed` and `intact`."""
+    from weighbridge.trust.quorum import Requirement, judge_signatures
+
     policy = request.policy
     requirement = Requirement(threshold=policy.threshold, signers=policy.signers, roles=dict(policy.roles))
     signed = judge_signatures(signatures, requirement, required=policy.signature is Need.REQUIRED)
@@ -379,6 +402,8 @@ def _as_claimed(
     )
     if not any(result.by and result.outcome is Outcome.PASS for result in signatures):
         return rows, measurement
+    from weighbridge.measure.survey import NOT_FETCHED
+
     left = tuple(
         u for u in measurement.unread if u.place.path not in measurement.claimed or u.code != NOT_FETCHED
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from weighbridge.check import bundles_of, signature_path
-from weighbridge.core.artifact import Artifact
+from weighbridge.core.artifact import MAX_BUNDLE, SIBLINGS_SUFFIX, Artifact
 from weighbridge.core.durable import one_writer, refuse_no_folder, write_file
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.manifest import Manifest
@@ -18,7 +18,7 @@ from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.measure import Plan, Progress, measure
 from weighbridge.sign import oms
-from weighbridge.sign.bundle import MAX_BUNDLE, SIBLINGS_SUFFIX, read_bundles, write_siblings
+from weighbridge.sign.bundle import read_bundles, write_siblings
 from weighbridge.sign.signer import AnySigner, Signatures, sign_all
 from weighbridge.store import Links, open_artifact, read_beside
 

@@ -13,8 +13,8 @@ from weighbridge.core.artifact import Artifact
 from weighbridge.core.errors import BrokenError, InputError, UsageError
 from weighbridge.measure.survey import Survey, survey
 from weighbridge.scan.engine import Scanner
-from weighbridge.store.remote import RangeSource, is_remote, open_remote
-from weighbridge.store.remote.ranges import PAGE, WHOLE
+from weighbridge.store.remote import is_remote, open_remote
+from weighbridge.store.remote.ranges import PAGE, WHOLE, RangeSource
 
 from .served import COMMIT, Served, serving
 

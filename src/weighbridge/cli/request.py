@@ -3,9 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weighbridge.check import Ask, Request, weigh
 from weighbridge.cli.measuring import progress_line
@@ -15,10 +15,13 @@ from weighbridge.core.durable import write_file
 from weighbridge.core.errors import UsageError
 from weighbridge.core.report import Report
 from weighbridge.core.text import counted, visible
+from weighbridge.core.value import replace
 from weighbridge.policy import Policy, default_policy, find_policy, ignored_policy, load_policy
 from weighbridge.policy.words import Need
 from weighbridge.store import Links
-from weighbridge.trust.keyring import Keyring
+
+if TYPE_CHECKING:
+    from weighbridge.trust.keyring import Keyring
 
 
 def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
@@ -88,7 +91,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
         command=options.command,
         ask=ask,
         policy=_narrowed(policy, options) if signatures else policy,
-        keyring=chosen_keyring(options, policy, paths[0]) if signatures else Keyring(),
+        keyring=chosen_keyring(options, policy, paths[0]) if signatures else None,
         now=datetime.now(UTC),
         signatures=tuple(options.signature or ()) if signatures else (),
         ignore_unsigned=signatures and options.ignore_unsigned,
@@ -130,10 +133,10 @@ def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
     return policy
 
 
-def chosen_keyring(options: argparse.Namespace, policy: Policy, model: str) -> Keyring:
+def chosen_keyring(options: argparse.Namespace, policy: Policy, model: str) -> "Keyring":
     """The keys and roots of the command line when there are any, else the keyring directory."""
     from weighbridge.cli.keys import keyring_of_options, trust_dir
-    from weighbridge.trust.keyring import load_keyring
+    from weighbridge.trust.keyring import Keyring, load_keyring
 
     given = keyring_of_options(options)
     if given is not None and not options.trust:

@@ -9,6 +9,15 @@ from typing import NamedTuple, Protocol
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 
+SIGNATURE_NAME = "model.sig"
+"""Where the signature of a folder lies inside it; a one-file model `x.gguf` has `x.gguf.sig` beside it."""
+
+SIBLINGS_SUFFIX = ".jsonl"
+"""`model.sig.jsonl`: all bundles of a model that several signers signed, the one of `model.sig` among them."""
+
+MAX_BUNDLE = 64 * 1024**2
+"""Bytes of a signature file."""
+
 
 class Member(NamedTuple):
     """One regular file of an artifact."""
@@ -48,5 +57,7 @@ class Artifact:
     obstacles: tuple[Obstacle, ...] = ()
     single: bool = False
     """True when the model is one file; its only member's path is then the file's name."""
+    remote: bool = False
+    """True when the bytes lie elsewhere and are fetched by ranges."""
     location: str | None = None
     """The local path it was opened from, where there is one; signatures are looked for beside it."""

@@ -8,14 +8,34 @@ the values on the way of one `verify` would take a third of its time. Here the s
 Frozen means: an attribute is set once, by `__init__` or `__post_init__`, and never again.
 """
 
-import dataclasses
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from operator import attrgetter
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+
+class _Inspect(ModuleType):
+    """Stands for `inspect` in `dataclasses`, which wants it for texts that our classes do not need, until it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("inspect"), name)
+
+
+if "inspect" not in sys.modules and "dataclasses" not in sys.modules:
+    sys.modules["inspect"] = _Inspect("inspect")
+    import dataclasses
+
+    del sys.modules["inspect"]
+import dataclasses  # noqa: E402
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
+    from dataclasses import field as field
+    from dataclasses import replace as replace
 else:
+    field, replace = dataclasses.field, dataclasses.replace
 
     def dataclass(cls: type | None = None, /, **options: Any) -> Any:
         """As `dataclasses.dataclass`; options that are not given are the standard ones."""
@@ -26,6 +46,7 @@ def _made(cls: type, options: dict[str, Any]) -> type:
     frozen = options.pop("frozen", False)
     equal, shown = options.pop("eq", True), options.pop("repr", True)
     own = set(vars(cls))
+    cls.__doc__ = cls.__doc__ or cls.__name__  # else the standard decorator works out a signature for it
     made: Any = dataclasses.dataclass(cls, eq=False, repr=False, **options)
     methods: dict[str, Callable[..., Any]] = {"__repr__": _repr} if shown else {}
     if equal:

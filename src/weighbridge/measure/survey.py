@@ -16,7 +16,7 @@ from weighbridge.core.text import human_bytes
 from weighbridge.core.value import dataclass
 from weighbridge.measure.ledger import Examiner
 from weighbridge.measure.plan import Measurement
-from weighbridge.store.remote import Fetched, RangeSource, RemoteFiles
+from weighbridge.store.remote.ranges import Fetched, RangeSource, RemoteFiles
 
 NOT_FETCHED = "not-fetched"
 

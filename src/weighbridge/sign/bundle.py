@@ -14,6 +14,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
+from weighbridge.core.artifact import MAX_BUNDLE, SIBLINGS_SUFFIX, SIGNATURE_NAME
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json, write_json
@@ -22,13 +23,6 @@ from weighbridge.sign.fields import maybe, need, take
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-SIGNATURE_NAME = "model.sig"
-"""Where the signature of a folder lies inside it; a one-file model `x.gguf` has `x.gguf.sig` beside it."""
-
-SIBLINGS_SUFFIX = ".jsonl"
-"""`model.sig.jsonl`: all bundles of a model that several signers signed, the one of `model.sig` among them."""
-
-MAX_BUNDLE = 64 * 1024**2
 MAX_BUNDLES = 100
 MAX_CERTIFICATES = 16
 MAX_TIMESTAMPS = 16

@@ -436,6 +436,9 @@ def _load(der: bytes) -> "x509.Certificate":
             certificate.not_valid_after_utc,
         )
         _ = certificate.extensions, certificate.serial_number
+        if not der.endswith(b"\0" + certificate.signature):
+            # The last field is a BIT STRING; the library overlooks a count of unused bits, and DER has one form for each.
+            raise ValueError("the signature is no whole number of bytes")
     except (
         ValueError,
         x509.InvalidVersion,

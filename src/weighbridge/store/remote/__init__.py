@@ -17,9 +17,8 @@ from importlib import import_module
 from weighbridge.core.artifact import Artifact
 from weighbridge.core.errors import UsageError
 from weighbridge.core.text import visible
-from weighbridge.store.remote.ranges import Fetched, RangeSource, RemoteFiles
 
-__all__ = ["SCHEMES", "Fetched", "RangeSource", "RemoteFiles", "is_remote", "open_remote"]
+__all__ = ["SCHEMES", "is_remote", "open_remote"]
 
 SCHEMES = {"hf": "hub", "https": "web", "http": "web", "s3": "s3", "oci": "oci"}
 

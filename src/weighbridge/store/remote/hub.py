@@ -64,6 +64,7 @@ class _Repository:
         }
         members = {row["path"]: Member(row["path"], row["size"]) for row in rows}
         return Artifact(
+            remote=True,
             name=f"{self._name}@{self.commit[:12]}",
             files=RemoteFiles(fetchers, stated),
             members=tuple(sorted(members.values())),

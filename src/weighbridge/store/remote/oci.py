@@ -74,6 +74,7 @@ class _Registry:
         files = {name: File(self._client, f"{self._base}/blobs/{digest}", name) for name, digest, _ in layers}
         stated = {name: bytes.fromhex(digest[7:]) for name, digest, _ in layers}
         return Artifact(
+            remote=True,
             name=self._name.rpartition("/")[2],
             files=RemoteFiles({name: partial(_part, file) for name, file in files.items()}, stated),
             members=tuple(sorted(Member(name, size) for name, _, size in layers)),

@@ -48,6 +48,7 @@ def _artifact(store: Any, bucket: str, prefix: str, rows: list[Any]) -> Artifact
     front = 0 if not prefix else len(prefix.rpartition("/")[0]) + 1 if single else len(prefix) + 1
     named = {row["path"][front:]: row for row in inside if not row["path"].endswith("/")}
     return Artifact(
+        remote=True,
         name=visible(prefix.rpartition("/")[2] or bucket),
         files=RemoteFiles({name: partial(_fetch, store, bucket, row) for name, row in named.items()}),
         members=tuple(sorted(Member(name, row["size"]) for name, row in named.items())),

@@ -15,4 +15,6 @@ def open_reference(reference: str) -> Artifact:
     name = visible(name.replace("/", "_").replace("\0", "_"), 200)
     file = File(Client(), reference, name)
     member = Member(name, file.size())
-    return Artifact(name=name, files=RemoteFiles({name: file.fetch}), members=(member,), single=True)
+    return Artifact(
+        remote=True, name=name, files=RemoteFiles({name: file.fetch}), members=(member,), single=True
+    )
