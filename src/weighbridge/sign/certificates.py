@@ -436,9 +436,6 @@ def _load(der: bytes) -> "x509.Certificate":
             certificate.not_valid_after_utc,
         )
         _ = certificate.extensions, certificate.serial_number
-        if not der.endswith(b"\0" + certificate.signature):
-            # The last field is a BIT STRING; the library overlooks a count of unused bits, and DER has one form for each.
-            raise ValueError("the signature is no whole number of bytes")
     except (
         ValueError,
         x509.InvalidVersion,
@@ -446,6 +443,9 @@ def _load(der: bytes) -> "x509.Certificate":
         x509.UnsupportedGeneralNameType,
     ) as error:
         raise InputError("certificate-malformed", f"not a certificate we can read: {_short(error)}") from None
+    if not der.endswith(b"\0" + certificate.signature):
+        # The last field is a BIT STRING; the library overlooks a count of unused bits, and DER has one form for each.
+        raise InputError("certificate-malformed", "the certificate's signature is no whole number of bytes")
     return certificate
 
 
