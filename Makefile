@@ -34,14 +34,16 @@ lint: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) -q
 
-test-real: $(VENV)/.dev .venv-interop/.ready
+test-real: $(VENV)/.dev .venv-interop/.ready .venv-torch/.ready
 	WEIGHBRIDGE_REAL=1 $(BIN)/python -m pytest -n $(WORKERS) -q
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/.dev .venv-interop/.ready
+bench: $(VENV)/.dev .venv-interop/.ready .venv-peers/.ready
 	$(BIN)/python bench/bench.py
+	$(BIN)/python -m tests.real.fetch --lay .work/models
+	$(BIN)/python bench/scanners.py --real .work/models
 
 SECONDS ?= 60
 fuzz: $(VENV)/.dev
@@ -50,13 +52,13 @@ fuzz: $(VENV)/.dev
 
 UV ?= uv
 lock:
-	for verb in run dev interop fuzz; do $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	for verb in run dev interop peers fuzz; do $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements/$$verb.in -o requirements/$$verb.txt; done
 	$(UV) pip compile -q --no-deps --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements/demo.in -o requirements/demo.txt
 
 clean:
-	rm -rf $(VENV) .venv-interop .work demo build dist
+	rm -rf $(VENV) .venv-interop .venv-peers .venv-torch .work demo build dist
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "weighbridge needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 2; }
@@ -74,6 +76,16 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 .venv-interop/.ready: requirements/interop.txt | $(BIN)/python
 	$(PYTHON) -m venv .venv-interop
 	.venv-interop/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/interop.txt
+	@touch $@
+
+.venv-peers/.ready: requirements/peers.txt | $(BIN)/python
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peers.txt
+	@touch $@
+
+.venv-torch/.ready: requirements/torch.txt | $(BIN)/python
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/torch.txt
 	@touch $@
 
 .work/demo-wheel: requirements/demo.txt | $(BIN)/python

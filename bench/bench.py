@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from page import write_section
+
 ROOT = Path(__file__).parents[1]
 HASHERS = Path(__file__).with_name("hashers.py")
-PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measured by bench/bench.py -->", "<!-- end -->"
 BLOCK = os.urandom(1 << 20)
 
 
@@ -292,15 +292,6 @@ def run_all(tools: Tools, root: Path, scale: float, rounds: int) -> list[str]:
     return lines + table("starting, and a model of three small files", runs, 0) + ratios(runs, pairs(threads))
 
 
-def write_page(lines: Sequence[str]) -> None:
-    """Replace what was measured before."""
-    old = PAGE.read_text("utf-8") if PAGE.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    before, rest = old.split(BEGIN, 1)
-    PAGE.write_text(
-        before + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + rest.split(END, 1)[1], "utf-8"
-    )
-
-
 def main() -> None:
     """Measure, print, and write if asked."""
     parser = argparse.ArgumentParser(
@@ -316,7 +307,7 @@ def main() -> None:
         lines = run_all(tools, root, options.scale, options.rounds)
     print("\n".join(lines))
     if options.write:
-        write_page(lines)
+        write_section("bench", lines)
 
 
 if __name__ == "__main__":

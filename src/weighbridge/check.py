@@ -8,13 +8,12 @@ a format, a curve or a screen, and nothing raises for what a model contains: a b
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weighbridge import __version__
 from weighbridge.core.artifact import MAX_BUNDLE, SIBLINGS_SUFFIX, SIGNATURE_NAME, Artifact, Obstacle
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
@@ -24,6 +23,7 @@ from weighbridge.core.manifest import Difference, Entry, Manifest
 from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass, field, replace
+from weighbridge.core.version import __version__
 from weighbridge.measure import Measurement, Plan, Progress, measure
 from weighbridge.policy import Policy, answers, examined, judge, suppress
 from weighbridge.policy.words import Need
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from weighbridge.sign.anchor import Anchor, TimestampAuthority
     from weighbridge.sign.bundle import Bundle
     from weighbridge.trust.keyring import Keyring
+
+
+Measurer = Callable[..., Measurement]
+"""Takes what `measure.measure` takes and answers as it does."""
 
 
 class Ask(StrEnum):
@@ -70,26 +74,41 @@ class Request:
     jobs: int | None = None
     others: tuple[str, ...] = ()
     """SARIF logs of other scanners."""
+    accept_links: bool = False
+    """Count contents behind links as what was signed although plain files were: for bytes that are held, and never
+    looked up again by their path."""
+    only: tuple[str, ...] | None = None
+    """Weigh these files of the model alone: nothing is said of the others, not even whether they are there."""
 
 
-def weigh(request: Request, progress: Progress | None = None) -> Report:
-    """Weigh one model. Raises `UsageError` when there is nothing to weigh or a signature file cannot be opened."""
+def weigh(
+    request: Request,
+    progress: Progress | None = None,
+    *,
+    measurer: "Measurer" = measure,
+    artifact: Artifact | None = None,
+) -> Report:
+    """Weigh one model. Raises `UsageError` when there is nothing to weigh or a signature file cannot be opened.
+
+    `measurer` stands in the place of `measure.measure`: whoever wants to keep the bytes that were weighed brings one.
+    `artifact` is what to weigh where it lies at no path; only its contents can be asked about.
+    """
     clock = time.monotonic()
 
     # 1. What is there, and what does anybody claim about it? Claims only choose what to measure.
     #    A signature is no part of the model that it signs, whatever is asked.
     bundles, beside = find_bundles(request)
-    artifact = _opened(request, beside)
+    artifact = artifact or _opened(request, beside)
     if artifact.remote and Ask.SIGNATURES in request.ask:
         artifact, bundles = _remote_bundles(artifact, bundles)
 
     # 2. One read of the bytes: every digest that anybody asks for, and what the examiners see on the way.
     scanner = _scanner(request)
-    measurement, extra = _measured(request, artifact, bundles, scanner, progress)
+    measurement, extra = _measured(request, artifact, bundles, scanner, progress, measurer)
 
     # 3. Who signed it, and is it what they signed?
     signatures = judge_bundles(request, bundles, artifact, measurement)
-    evidence = _signature_evidence(request, signatures) if Ask.SIGNATURES in request.ask else ()
+    evidence = signature_evidence(request, signatures) if Ask.SIGNATURES in request.ask else ()
     if measurement.claimed:
         evidence, measurement = _as_claimed(evidence, measurement, signatures)
 
@@ -131,13 +150,26 @@ def weigh(request: Request, progress: Progress | None = None) -> Report:
 def _opened(request: Request, beside: frozenset[str]) -> Artifact:
     """The files here, or the list of files elsewhere; of those, only the contents can be asked about."""
     if not any(is_remote(path) for path in request.paths):
-        return open_artifacts(request.paths, links=request.links, exclude=beside)
+        return _part(open_artifacts(request.paths, links=request.links, exclude=beside), request.only)
     if len(request.paths) > 1 or Ask.CONTENT not in request.ask:
         raise UsageError(
             "remote-alone", "models that are not here are scanned, inspected and checked, one at a time",
             "download it, then verify it here",
         )  # fmt: skip
     return open_remote(request.paths[0])
+
+
+def _part(artifact: Artifact, only: Sequence[str] | None) -> Artifact:
+    """The artifact, or the files of it that were asked for. Raises `UsageError` (`no-such-path`)."""
+    if only is None:
+        return artifact
+    members = tuple(member for member in artifact.members if member.path in only)
+    obstacles = tuple(obstacle for obstacle in artifact.obstacles if obstacle.path in only)
+    missing = set(only).difference(m.path for m in members).difference(o.path for o in obstacles)
+    if missing:
+        name = visible(min(missing))
+        raise UsageError("no-such-path", f'there is no file "{name}" in {visible(artifact.name)}')
+    return replace(artifact, members=members, obstacles=obstacles)
 
 
 def _remote_bundles(artifact: Artifact, named: Sequence["Bundle"]) -> tuple[Artifact, tuple["Bundle", ...]]:
@@ -161,6 +193,7 @@ def _measured(
     bundles: Sequence["Bundle"],
     scanner: "Scanner | None",
     progress: Progress | None,
+    measurer: "Measurer",
 ) -> tuple[Measurement, dict[str, Any]]:
     """The measurement, and what the report says beyond it: how much of a model elsewhere was fetched."""
     if scanner and artifact.remote:
@@ -168,7 +201,7 @@ def _measured(
 
         seen = survey(artifact, scanner.examine, seconds=request.limits.seconds)
         return seen.measurement, {"fetched": {"bytes": seen.fetched, "requests": seen.requests}}
-    measurement = measure(
+    measurement = measurer(
         artifact,
         _plan(request, bundles),
         examine=scanner.examine if scanner else None,
@@ -176,6 +209,7 @@ def _measured(
         progress=progress,
         jobs=request.jobs,
         seconds=request.limits.seconds,
+        meter=scanner.budget if scanner else None,
     )
     return measurement, {}
 
@@ -280,12 +314,15 @@ def _scanner(request: Request) -> "Scanner | None":
         return None
     from weighbridge.scan.engine import Scanner  # `verify` needs no scanner and starts sooner without
 
-    plugins = request.policy.plugins
-    if not plugins:
-        return Scanner(request.limits)
+    plugins, loaders = request.policy.plugins, request.policy.loaders
+    weights, here = request.policy.weights, not any(is_remote(path) for path in request.paths)
+    if not plugins and not loaders:
+        return Scanner(request.limits, weights=weights, here=here)
+    from weighbridge.scan.advisories import parse_loaders
     from weighbridge.scan.plugins import load_plugins
 
-    return Scanner(request.limits, load_plugins(plugins))
+    rules, versions = load_plugins(plugins), parse_loaders(loaders)
+    return Scanner(request.limits, rules, versions, weights=weights, here=here)
 
 
 def judge_bundles(
@@ -344,6 +381,8 @@ def _judge_bundle(
             over,
             allow_ignored=request.allow_ignored,
             obstacles=obstacles,
+            accept_links=request.accept_links,
+            only=request.only,
         )
 
     result = judged(manifest)
@@ -356,7 +395,7 @@ def _judge_bundle(
     return replace(rest, why=f"{rest.why}; {len(extra)} unsigned ignored as asked", covers=note)
 
 
-def _signature_evidence(request: Request, signatures: Sequence[SignatureResult]) -> tuple[Evidence, ...]:
+def signature_evidence(request: Request, signatures: Sequence[SignatureResult]) -> tuple[Evidence, ...]:
     """The rows `signed` and `intact`."""
     from weighbridge.trust.quorum import Requirement, judge_signatures
 

@@ -400,7 +400,7 @@ def torch() -> Cases:
     yield fail(
         "torchscript", "native", "m.pt", _replaced("torchscript.pt", {}, {"torchscript/extra/lib.so": ELF})
     )
-    yield unknown("torchscript", "unknown-operator", "m.pt", _script("ops.mylib.conv(x)"))
+    yield fail("torchscript", "unknown-operator", "m.pt", _script("ops.mylib.conv(x)"))
 
 
 def _script(line: str) -> bytes:

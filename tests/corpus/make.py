@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.corpus import benign, containers, pickles, sidefiles, tensors
+from tests.corpus import benign, containers, pickles, repositories, sidefiles, tensorflow, tensors
 from tests.corpus.case import Case
 
 
 def cases() -> Iterator[Case]:
     """Everything, in a fixed order."""
-    for family in (pickles, containers, tensors, sidefiles, benign):
+    for family in (pickles, containers, tensors, sidefiles, repositories, tensorflow, benign):
         yield from family.cases()
 
 

@@ -68,8 +68,7 @@ SAFETENSORS: dict[str, bytes] = {
     "zip-in-tensor": (lambda z: safetensors({"a": ("U8", [len(z)], 0, len(z))}, z))(make(Item(name="m/data.pkl", data=BAD))),
 }  # fmt: skip
 UNNAMED_SAFETENSORS = {
-    "bytes-behind", "hole", "hole-first", "blank-first", "length-lie", "length-huge", "dtype-unknown", "metadata-no-text",
-    "header-list", "header-trailing",
+    "blank-first", "dtype-unknown", "header-list", "metadata-no-text",
 }  # fmt: skip
 """Broken, and no more than that: no loader does anything with them."""
 
@@ -189,7 +188,7 @@ def onnx_files() -> Cases:
     )
     yield folder("onnx", "external-too-short", {
         "model.onnx": model(tensor(5, "w", [200], 1, external("weights.bin", length="800"))), "weights.bin": b"\1\2\3"}, Expect.FAIL)  # fmt: skip
-    yield unknown("onnx", "custom-op", "model.onnx", model(node("MyOp", domain="com.example")))
+    yield fail("onnx", "custom-op", "model.onnx", model(node("MyOp", domain="com.example")))
     yield unknown("onnx", "compiled-op", "model.onnx", model(node("EPContext", domain="com.microsoft")))
     yield fail("onnx", "recursion", "model.onnx", _deep())
 
@@ -276,8 +275,7 @@ TEMPLATES = {
 
 
 UNSURE = {
-    "conditional-url", "image-exfiltration", "hidden-instruction", "include", "include-parent", "from-import", "extends",
-    "lipsum-bomb",
+    "conditional-url", "lipsum-bomb",
 }  # fmt: skip
 """What they do depends on the program that renders them, or on what a person thinks of it."""
 

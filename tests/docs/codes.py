@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ERROR = re.compile(r"(Usage|Input|Limit|Trust|Unavailable|Broken|Weighbridge)Error")
-INTERNAL = "Anomaly"
+INTERNAL = frozenset({"Anomaly", "Fact", "Problem"})
 
 Function = ast.FunctionDef
 Sinks = dict[tuple[str, str], int]
@@ -113,7 +113,7 @@ def _class(module: Module, node: ast.ClassDef) -> Sinks:
         return {("", node.name): 0}
     fields = [n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
     named = [(n.target.id, ast.unparse(n.annotation)) for n in fields if isinstance(n.target, ast.Name)]
-    if node.name == INTERNAL or ("code", "str") not in named:
+    if node.name in INTERNAL or ("code", "str") not in named:
         return {}
     return {(_reach(module, node.name), node.name): named.index(("code", "str"))}
 
@@ -159,6 +159,9 @@ def _handed(module: Module, call: ast.Call, sinks: Sinks) -> Iterator[ast.expr]:
     """The expressions that a call hands over as a code."""
     name = _called(call)
     at = sinks.get((module.name, name), sinks.get(("", name)))
+    own = module.functions.get(name)
+    if own and not any("code" in _parameters(function) for function in own):
+        at = None  # a namesake of this file's own
     if at is not None or name == "replace":
         yield from (keyword.value for keyword in call.keywords if keyword.arg == "code")
     if at is not None and at < len(call.args):

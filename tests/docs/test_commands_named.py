@@ -126,7 +126,7 @@ def test_hints_name_only_commands_and_options_that_are_there():
 @pytest.mark.parametrize(
     "line",
     [
-        "weighbridge convert x",
+        "weighbridge transmute x",
         "$ weighbridge trust invent",
         "weighbridge check m --kei k",
         "see `x`: weighbridge nothing",

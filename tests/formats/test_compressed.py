@@ -4,11 +4,14 @@ import bz2
 import gzip
 import lzma
 import pickle
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import lz4.frame
 import pytest
+from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +34,8 @@ CODECS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "lzma": alone,
     "zlib": zlib.compress,
+    "lz4": lz4.frame.compress,
+    "zstd": zstd.compress,
 }
 
 
@@ -79,7 +84,7 @@ def test_long_contents(codec: str) -> None:
     assert found.anomalies == ()
 
 
-@pytest.mark.parametrize("codec", ["gzip", "bzip2", "xz", "zlib"])
+@pytest.mark.parametrize("codec", ["gzip", "bzip2", "xz", "zlib", "lz4", "zstd"])
 def test_streams_behind_each_other_are_one_content(codec: str) -> None:
     pack = CODECS[codec]
     assert (
@@ -126,9 +131,87 @@ def test_the_zfile_of_old_joblib() -> None:
         assert content(found) == inner
 
 
-def test_zstd_is_named_and_not_unpacked() -> None:
-    found = reading(b"\x28\xb5\x2f\xfd" + bytes(20))
-    assert (found.format, [gap.code for gap in found.gaps], found.parts) == ("zstd", ["codec-unknown"], ())
+@pytest.mark.parametrize("codec", ["gzip", "bzip2", "xz", "zlib", "lz4", "zstd"])
+def test_a_stream_behind_zeros_is_read_and_noted(codec: str) -> None:
+    pack = CODECS[codec]
+    found = reading(pack(b"one") + bytes(600_000) + pack(b"two"))
+    assert content(found) == b"onetwo"
+    assert [a.code for a in found.anomalies] == ["stream-behind-zeros"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_bytes_far_behind_zeros_are_a_gap(codec: str) -> None:
+    found = reading(CODECS[codec](b"abc") + bytes(600_000) + b"hidden bytes")
+    assert [gap.code for gap in found.gaps] == ["trailing-bytes"]
+
+
+def skippable(data: bytes, number: int = 0) -> bytes:
+    return bytes([0x50 + number]) + b"\x2a\x4d\x18" + struct.pack("<L", len(data)) + data
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+def test_skippable_frames_are_parts_of_their_own(codec: str) -> None:
+    pack = CODECS[codec]
+    for data in (
+        skippable(b"hidden bytes") + pack(b"one") + pack(b"two"),
+        pack(b"one") + skippable(b"hidden bytes") + pack(b"two"),
+    ):
+        found = reading(data, name="x.bin")
+        assert (found.format, [a.code for a in found.anomalies]) == (codec, ["skippable-frame"])
+        first, second = found.parts
+        assert first.source.read(0, 100) == b"onetwo"
+        assert second.source.read(0, 100) == b"hidden bytes"
+
+
+def test_tables_in_skippable_frames_are_no_news() -> None:
+    table = skippable(b"\0" * 12 + struct.pack("<LBL", 1, 0, 0x8F92EAB1), 14)
+    found = reading(skippable(b"\1\0\0\0") + zstd.compress(b"one") + table)
+    assert (content(found), found.anomalies, found.gaps) == (b"one", (), ())
+
+
+def test_zstd_with_a_dictionary_or_a_huge_window_is_not_unpacked() -> None:
+    words = zstd.train_dict([b"weights: %d" % n for n in range(2000)], 4000)
+    assert code(zstd.compress(b"weights: 5", zstd_dict=words)) == "not-this-format"
+    wide = b"\x28\xb5\x2f\xfd\x00\xb0" + bytes(20)
+    assert code(wide) == "not-this-format"
+
+
+def test_a_broken_checksum_hides_nothing() -> None:
+    checked = zstd.compress(b"weights " * 9, options={zstd.CompressionParameter.checksum_flag: 1})
+    found = reading(checked[:-1] + bytes([checked[-1] ^ 1]))
+    assert (content(found), [gap.code for gap in found.gaps]) == (b"weights " * 9, ["bad-stream"])
+
+
+def member(name: bytes = b"", comment: bytes = b"", extra: bytes = b"") -> bytes:
+    flags = (4 if extra else 0) | (8 if name else 0) | (16 if comment else 0)
+    fields = (struct.pack("<H", len(extra)) + extra if extra else b"") + (name + b"\0" if name else b"")
+    fields += comment + b"\0" if comment else b""
+    return b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + fields + gzip.compress(b"one", mtime=0)[10:]
+
+
+def test_the_name_in_a_gzip_header() -> None:
+    (part,) = reading(member(b"folder/notes.txt"), name="data.bin").parts
+    assert part.name == "notes.txt"
+    (part,) = reading(member(b"other.pkl"), name="model.npy.gz").parts
+    assert part.name == "model.npy"
+    for name in (b"../../weighbridge-sample.txt", b"/tmp/weighbridge-sample.txt", b"C:\\sample.txt"):
+        assert [a.code for a in reading(member(name)).anomalies] == ["path-escapes"]
+    second = reading(member() + member(b"../weighbridge-sample.txt"))
+    assert [a.code for a in second.anomalies] == ["path-escapes"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [member(comment=b"\x80\x02cposix\nsystem\n\x01"), member(comment=b"x" * 5000), member(extra=b"x" * 2000)],
+)
+def test_a_gzip_header_that_holds_more_than_a_name(data: bytes) -> None:
+    found = reading(data)
+    assert (content(found), [a.code for a in found.anomalies]) == (b"one", ["gzip-header-data"])
+
+
+@pytest.mark.parametrize("codec", ["gzip", "bzip2", "xz", "lzma", "zlib", "zstd"])
+def test_a_bomb_of_every_codec_is_named(codec: str) -> None:
+    assert "compressed-bomb" in [a.code for a in reading(CODECS[codec](bytes(12_000_000))).anomalies]
 
 
 def test_what_joblib_wrote() -> None:
@@ -165,8 +248,14 @@ def test_limits_keep_what_was_unpacked() -> None:
 # ---- lz4
 
 
+HEADER_CHECKS = {0x60: 0x82, 0x40: 0xC0, 0x61: 0x32}
+"""Flags, with blocks of 64 KiB → the header's checksum."""
+
+
 def frame(*blocks: bytes, flags: int = 0x60, size: int = 0x40) -> bytes:
-    return b"\x04\x22\x4d\x18" + bytes([flags, size, 0]) + b"".join(blocks) + bytes(4)
+    return (
+        b"\x04\x22\x4d\x18" + bytes([flags, size, HEADER_CHECKS[flags]]) + b"".join(blocks) + bytes(4)
+    )
 
 
 def stored(data: bytes) -> bytes:
@@ -179,12 +268,10 @@ def packed(data: bytes) -> bytes:
 
 def test_lz4_blocks() -> None:
     assert content(reading(frame(stored(b"hello")))) == b"hello"
-    repeat = (
-        b"\x1fa\x01\x00\x05" + b"\x00"
-    )  # one literal, then a match of 15 + 5 + 4 bytes one back, then no literals
-    assert content(reading(frame(packed(repeat)))) == b"a" * 25
-    linked = frame(stored(b"abcdefgh"), packed(b"\x04\x08\x00\x00"), flags=0x40)
-    assert content(reading(linked)) == b"abcdefgh" + b"abcdefgh"
+    repeat = b"\x1fa\x01\x00\x05" + b"\x50bcdef"  # a literal, a match of 15 + 5 + 4 bytes one back, literals
+    assert content(reading(frame(packed(repeat)))) == b"a" * 25 + b"bcdef"
+    linked = frame(stored(b"abcdefgh"), packed(b"\x04\x08\x00\x50vwxyz"), flags=0x40)
+    assert content(reading(linked)) == b"abcdefgh" + b"abcdefgh" + b"vwxyz"
     assert content(reading(frame(stored(b"one")) + frame(stored(b"two")))) == b"onetwo"
 
 

@@ -1,5 +1,6 @@
 """The safetensors reader against files of the real library and against every way to break one."""
 
+import gzip
 import hashlib
 import json
 import time
@@ -136,16 +137,29 @@ def test_tensors_are_not_listed_where_spans_cannot_be_trusted() -> None:
         (b"\x02\0\0\0\0\0\0\0{", "not-this-format"),
         (b"\x80\x04" + bytes(20), "not-this-format"),
         (framed(b"[]"), "not-this-format"),
-        (b"\xff" * 8 + b"{}" + bytes(20), "not-this-format"),
-        (framed(b'{"a":{}}')[:-1], "truncated"),
-        (framed(b'{"a":NaN}'), "bad-json"),
-        (framed(b"{a}"), "bad-json"),
-        (framed(b'{"a":"\xff"}'), "bad-json"),
-        (framed(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "bad-json"),
     ],
 )
 def test_refused(data: bytes, code: str) -> None:
     assert refusal(data) == code
+
+
+BROKEN = [
+    (b"\xff" * 8 + b"{}" + bytes(20), "header-out-of-file", "not-this-format"),
+    (framed(b'{"a":{}}')[:-1], "header-out-of-file", "not-this-format"),
+    (framed(b'{"a":NaN}'), "header-not-json", "bad-json"),
+    (framed(b"{a}"), "header-not-json", "bad-json"),
+    (framed(b'{"a":"\xff"}'), "header-not-json", "bad-json"),
+    (framed(b'{"a":{}} {}'), "header-not-json", "bad-json"),
+    (framed(b'{"a":{},}'), "header-not-json", "bad-json"),
+    (framed(b'{"a":{"dtype":"U8","shape":[01],"data_offsets":[0,1]}}', b"x"), "header-not-json", "bad-json"),
+    (framed(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "header-not-json", "bad-json"),
+]
+
+
+@pytest.mark.parametrize(("data", "code", "refused"), BROKEN)
+def test_a_header_that_loaders_choke_on(data: bytes, code: str, refused: str) -> None:
+    assert (codes(data), reading(data).tensors) == ([code], None)
+    assert refusal(data, "weights.bin") == refused
 
 
 def test_truncation_is_only_named_where_the_name_promises_the_format() -> None:
@@ -163,9 +177,73 @@ class Huge:
 
 
 def test_header_above_100_megabytes_is_not_read() -> None:
+    found = read(Huge(), Budget(), "model.safetensors")
+    assert [a.code for a in found.anomalies] == ["header-too-large"]
     with pytest.raises(InputError) as caught:
-        read(Huge(), Budget(), "model.safetensors")
+        read(Huge(), Budget(), "model.bin")
     assert caught.value.code == "header-too-large"
+
+
+def test_a_header_of_thirty_megabytes_is_read() -> None:
+    names = [f"model.layers.{i}.self_attn.q_proj.lora_A.default.weight{'x' * 200}" for i in range(100_000)]
+    tensors = {name: ("U8", [1], i, i + 1) for i, name in enumerate(names)}
+    data = safetensors(tensors, bytes(100_000), metadata={"note": "x" * 500_000})
+    assert len(data) > 30_000_000
+    result = reading(data)
+    assert result.anomalies == ()
+    assert [ref.name for ref in result.tensors or ()] == names
+    few = read(MemorySource(data), Budget(Limits(memory=70_000_000, members=200_000)), "model.safetensors")
+    assert few.tensors is None or len(few.tensors) == 100_000
+
+
+def test_too_many_tensors_to_list_are_still_checked() -> None:
+    tensors = {f"t{i}": ("U8", [1], i, i + 1) for i in range(10_000)}
+    limits = Limits(memory=1_500_000)
+    found = read(MemorySource(safetensors(tensors, bytes(10_000))), Budget(limits), "model.safetensors")
+    assert (found.anomalies, found.tensors) == ((), None)
+    assert found.tensors_unlisted == "10000 tensors are too many to list"
+    found = read(MemorySource(safetensors(tensors, bytes(9_999))), Budget(limits), "model.safetensors")
+    assert [a.code for a in found.anomalies] == ["out-of-file"]
+
+
+def test_every_way_to_write_an_entry_is_read_alike() -> None:
+    plain = b'{"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}'
+    ways = [
+        plain,
+        plain.replace(b",", b" ,\n ").replace(b":", b"\t:\r"),
+        plain.replace(b'"a"', b'"\\u0061"'),
+        plain.replace(b'"dtype":"F32","shape":[2,1]', b'"shape":[2,1],"dtype":"F32"'),
+        plain.replace(b'{"a"', b'{"__metadata__":{"format":"pt"},"a"'),
+    ]
+    for way in ways:
+        result = reading(framed(way, bytes(9)))
+        assert result.anomalies == ()
+        assert [(ref.name, ref.dtype, ref.shape) for ref in result.tensors or ()] == [
+            ("a", "F32", (2, 1)),
+            ("b", "U8", ()),
+        ]
+
+
+def test_a_pickle_in_a_tensor_becomes_a_part() -> None:
+    call = b"\x80\x02cposix\nsystem\nX\x17\0\0\0echo weighbridge-sample\x85R."
+    for data in (call, call[2:], b"\x80\x04\x95" + (40).to_bytes(8, "little") + bytes(60)):
+        result = reading(safetensors({"w": ("U8", [len(data)], 0, len(data))}, data))
+        assert [part.kind for part in result.parts] == ["pickle"]
+    harmless = b"\x80\x02" + bytes(range(100))
+    assert reading(safetensors({"w": ("U8", [102], 0, 102)}, harmless)).parts == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(b"x" * 99, mtime=0),
+        b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24),
+        b"#!/bin/sh\necho weighbridge-sample\n",
+    ],
+)
+def test_archives_and_scripts_in_a_tensor_become_parts(data: bytes) -> None:
+    result = reading(safetensors({"w": ("U8", [len(data)], 0, len(data))}, data))
+    assert [(part.name, part.kind) for part in result.parts] == [("tensor w", "")]
 
 
 def test_memory_is_asked_before_parsing() -> None:
@@ -246,8 +324,10 @@ def test_truncated_at_every_byte_it_never_reads_clean() -> None:
         except InputError as error:
             refused.add(error.code)
             continue
-        assert {a.code for a in result.anomalies} & {"out-of-file", "size-mismatch"}, end
-    assert refused == {"not-this-format", "truncated"}
+        assert {a.code for a in result.anomalies} & {"out-of-file", "size-mismatch", "header-out-of-file"}, (
+            end
+        )
+    assert refused == {"not-this-format"}
 
 
 names = st.text(min_size=1, max_size=8).filter(lambda name: name != "__metadata__")

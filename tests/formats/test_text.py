@@ -60,8 +60,6 @@ def test_only_the_beginning_is_kept_but_all_is_checked(monkeypatch: pytest.Monke
         ("requirements.txt", b"torch", "requirements"),
         ("sub/requirements-dev.txt", b"torch", "requirements"),
         ("constraints.txt", b"torch", "requirements"),
-        ("model_config.yaml", b"a: 1", "yaml"),
-        ("MLmodel", b"a: 1", "yaml"),
         ("index.html", b"<p>", "html"),
         ("README.md", b"<!DOCTYPE html><p>", "html"),
         ("vocab.txt", b"[PAD]", "text"),

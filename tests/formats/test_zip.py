@@ -65,7 +65,7 @@ def test_reads_what_zipfile_wrote(files: dict[str, bytes], method: int) -> None:
     data = written(list(files.items()), method)
     found = tree(data)
     assert found.gaps == ()
-    assert [a for a in found.anomalies if a.code != "similar-names"] == []
+    assert [a for a in found.anomalies if a.code not in ("similar-names", "path-reserved")] == []
     assert [(e.name, e.source.read(0, e.size) if e.source else b"") for e in found.entries] == list(
         files.items()
     )
@@ -147,7 +147,7 @@ QUIRKS = {
         make(Item(name="a", data=b"x" * 9, method=DEFLATED, packed=deflate(b"x" * 99))),
         ["zip-stream-misfit"],
     ),
-    "bomb": (make(Item(name="a", data=b"", method=DEFLATED, packed=b"\0" * 99, local={"size": 2**27}, central={"size": 2**27})), ["archive-bomb"]),
+    "bomb": (make(Item(name="a", data=b"", method=DEFLATED, packed=b"\0" * 99, local={"size": 2**27}, central={"size": 2**27})), ["archive-bomb", "zip-stream-misfit"]),
 }  # fmt: skip
 
 
@@ -274,7 +274,7 @@ def test_the_overlap_bomb_of_many_names_for_one_content() -> None:
 
 
 def test_an_unknown_method_is_a_gap() -> None:
-    data = make(Item(name="a", data=b"123", local={"method": 14}, central={"method": 14}))
+    data = make(Item(name="a", data=b"123", local={"method": 97}, central={"method": 97}))
     assert gaps(data) == ["codec-unknown"]
 
 

@@ -1,7 +1,10 @@
 """One fuzz target per parser of hostile bytes. A target takes bytes and may raise nothing but the errors it documents."""
 
 import contextlib
+import tempfile
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 from weighbridge.core.artifact import Member
 from weighbridge.core.budget import Budget, Limits
@@ -30,6 +33,17 @@ def scanner(data: bytes) -> None:
     assert not [item for item in examination.unread if item.code == "internal-error"], examination.unread
     if examination.unread:
         assert examination.result.outcome is not Outcome.PASS
+
+
+SIDE_FILES = ("c.yaml", "Modelfile", "requirements.txt", "pyproject.toml", "tokenizer.json", "n.ipynb")
+
+
+def repository(data: bytes) -> None:
+    """The same under the names of side files, whose rules go by them; two names for each input, chosen by its bytes."""
+    first = zlib.crc32(data) % len(SIDE_FILES)
+    for name in (SIDE_FILES * 2)[first : first + 2] if b"\0" not in data[:4096] else ():
+        examination = Scanner(LIMITS).examine(Member(name, len(data)), MemorySource(data))
+        assert not [item for item in examination.unread if item.code == "internal-error"], examination.unread
 
 
 def bundles(data: bytes) -> None:
@@ -68,11 +82,67 @@ def report(data: bytes) -> None:
         read_report(data)
 
 
+def receipt(data: bytes) -> None:
+    """A receipt that somebody hands over."""
+    from weighbridge.sign.receipt import is_receipt, read_receipt
+
+    is_receipt(data)
+    with contextlib.suppress(InputError, LimitError):
+        read_receipt(data)
+
+
+def conversion(data: bytes) -> None:
+    """A whole conversion: it is refused with a reason, or every tensor of the copy was found equal."""
+    from weighbridge.convert import Recipe, convert
+    from weighbridge.core.errors import UsageError
+
+    with tempfile.TemporaryDirectory() as folder:
+        model, out = Path(folder, "model.pt"), Path(folder, "model.safetensors")
+        model.write_bytes(data)
+        try:
+            done = convert(Recipe(path=str(model), partial=True, limits=LIMITS))
+        except (InputError, LimitError, UsageError):
+            assert not out.exists()
+            assert [path.name for path in Path(folder).iterdir()] == [model.name]
+        else:
+            assert done.receipt.equality.holds
+
+
+def weights(data: bytes) -> None:
+    """The bytes as a model with a look at its numbers, and as the numbers of a tensor themselves."""
+    from weighbridge.formats.reading import TensorRef
+    from weighbridge.scan.weights import look_at_weights
+
+    examination = Scanner(LIMITS, weights=True).examine(Member("file.bin", len(data)), MemorySource(data))
+    assert not [item for item in examination.unread if item.code == "internal-error"], examination.unread
+    for dtype in ("F32", "F16", "U8"):
+        ref = TensorRef(name="w", dtype=dtype, shape=(len(data),), spans=((0, len(data)),))
+        look_at_weights(MemorySource(data), [ref], Budget(LIMITS))
+
+
+def graphs(data: bytes) -> None:
+    """The graph of whatever it is, compared with one that is known; the examiner says why there is none."""
+    from weighbridge.core.graph import Graph, Node
+    from weighbridge.core.graphchanges import graph_changes
+    from weighbridge.measure.graphs import graph_examiner
+
+    for name in ("m.onnx", "m.tflite", "m.keras", "config.json"):
+        answer = graph_examiner(LIMITS)(Member(name, len(data)), MemorySource(data))
+        assert "the reader broke" not in answer.why, answer.why
+        if answer.graph is not None:
+            graph_changes(name, Graph(inputs=("x",), nodes=(Node(op="Relu", inputs=("x",)),)), answer.graph)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **{f"format-{candidate}": reader(candidate) for candidate in FORMATS},
     "scanner": scanner,
+    "repository": repository,
     "bundles": bundles,
     "statement": statement,
     "json": json_document,
     "report": report,
+    "receipt": receipt,
+    "conversion": conversion,
+    "weights": weights,
+    "graphs": graphs,
 }

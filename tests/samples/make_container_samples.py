@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from tests.formats import sevenzipmaker
 from tests.formats.zipmaker import DEFLATED, Item, deflate, make
 
 SAMPLES = Path(__file__).parent
@@ -57,6 +58,16 @@ def torch_zip(pickle: bytes = PLAIN, **records: bytes) -> tuple[Item, ...]:
         Item(name="model/version", data=b"3\n"),
         *(Item(name=f"model/{name}", data=data) for name, data in records.items()),
     )
+
+
+def seven_zips() -> None:
+    notes = sevenzipmaker.Item(name="model/notes.txt", data=TEXT)
+    anti = sevenzipmaker.Item(name="model/config.json", anti=True)
+    put("sevenzip-malformed", "sample.7z", sevenzipmaker.make(notes, anti))
+    put("sevenzip-malformed", "sample-twice.7z", sevenzipmaker.make(notes, notes))
+    put("sevenzip-malformed", "benign.7z", sevenzipmaker.make(notes))
+    put("archive-unopened", "sample.rar", b"Rar!\x1a\x07\x01\x00" + bytes(24))
+    put("archive-unopened", "benign.zip", make(Item(name="model/notes.txt", data=TEXT)))
 
 
 def archives() -> None:
@@ -233,5 +244,5 @@ def torchscript(expression: str) -> bytes:
 
 
 if __name__ == "__main__":
-    for group in (archives, zips, tars, hdf5, keras, pytorch):
+    for group in (archives, seven_zips, zips, tars, hdf5, keras, pytorch):
         group()

@@ -45,11 +45,15 @@ def artifact(files: Mapping[str, bytes], obstacles: tuple[Obstacle, ...] = ()) -
 
 
 def scan(
-    files: Mapping[str, bytes], *, limits: Limits | None = None, obstacles: tuple[Obstacle, ...] = ()
+    files: Mapping[str, bytes],
+    *,
+    limits: Limits | None = None,
+    obstacles: tuple[Obstacle, ...] = (),
+    weights: bool = False,
 ) -> Scan:
     """Examine every member, then finish, as the desk does."""
     model = artifact(files, obstacles)
-    scanner = Scanner(limits)
+    scanner = Scanner(limits, weights=weights)
     seen = [scanner.examine(member, model.files.open(member)) for member in model.members]
     return scanner.finish(model, seen)
 

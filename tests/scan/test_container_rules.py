@@ -198,8 +198,12 @@ def test_an_archive_that_holds_itself_ends_at_the_depth_limit() -> None:
     for _ in range(30):
         data = make(Item(name="a.zip", data=data))
     found = examine(data, "deep.zip")
-    assert found.result.outcome is Outcome.UNKNOWN
     assert "limit-depth" in {item.code for item in found.unread}
+    assert [(f.rule, f.message) for f in found.findings] == [
+        ("archive-bomb", "contents inside contents, more than 16 deep")
+    ]
+    found = examine(data, "deep.zip", Limits(depth=4))
+    assert found.result.outcome is Outcome.UNKNOWN
 
 
 def test_unpacked_bytes_end_at_the_limit() -> None:
@@ -238,14 +242,35 @@ def test_every_anomaly_of_these_readers_is_some_rules_business() -> None:
     folder = Path(weighbridge.formats.__file__).parent
     noted = {
         code
-        for name in ("ziptree", "tar", "membernames", "hdf5", "pytorch")
+        for name in (
+            "zip",
+            "ziptree",
+            "tar",
+            "membernames",
+            "hdf5",
+            "pytorch",
+            "pytorchlegacy",
+            "torchtensors",
+            "sevenzip",
+            "sevenzipheader",
+            "compressed",
+        )
         for code in re.findall(
             r'(?:\.add\(\s*|Anomaly\(\s*code=|code = )"([a-z0-9-]+)"', (folder / f"{name}.py").read_text()
         )
-    } | {"link-escapes", "link-inside", "zip-data-before", "zip-data-after", "zip-data-between"}
+    } | {
+        "7z-data-after",
+        "7z-data-between",
+        "link-escapes",
+        "link-inside",
+        "nested-too-deep",
+        "zip-data-after",
+        "zip-data-before",
+        "zip-data-between",
+    }
     judged = set()
     for name, _ in RULES:
-        if name.startswith(("archive-", "zip-", "tar-", "hdf5-", "pytorch-")):
+        if name.startswith(("archive-", "compressed-", "sevenzip-", "zip-", "tar-", "hdf5-", "pytorch-")):
             module = __import__(type(load_rule(name)).__module__, fromlist=["x"])
             judged |= {
                 code for value in vars(module).values() if isinstance(value, frozenset) for code in value

@@ -82,7 +82,6 @@ UNDECIDED = {
     "computed attribute": "import os\ngetattr(os, input())('x')",
     "computed item": "import sys\nx = sys.modules[input()]",
     "module handed on": "import os\nprint([os])",
-    "methodcaller": "import operator, os\noperator.methodcaller('system', 'x')(os)",
     "subclasses": "def f():\n    return ().__class__.__base__.__subclasses__()",
     "globals of a function": "def f(): ...\nx = f.__globals__",
     "unknown package": "import not_a_known_package",
@@ -103,7 +102,7 @@ UNDECIDED = {
     "no such sibling": "from .not_here import x",
     "syntax": "print 'x'",
     "null byte": "x = '\0'",
-    "other encoding": "# coding: utf-7\nx = 1",
+    "other encoding": "# coding: punycode\nx = 1",
     "deep": "x = " + "-" * 100_000 + "1",
     "deep chain": "x = 1" + "+1" * 20_000,
 }

@@ -14,6 +14,8 @@ from weighbridge.scan.rules import RULES
 
 HEADINGS = ("## What it does", "## Why is this bad?", "## Example", "## Use instead", "## Known problems")
 NAMES = tuple(name for name, _ in RULES)
+WITH_WEIGHTS = frozenset(name for name in NAMES if name.startswith("weights-"))
+"""Rules that look only where `--weights` is asked for."""
 ALL = tuple(sample for name in NAMES for sample in samples(name))
 
 
@@ -53,7 +55,7 @@ def test_every_folder_of_samples_has_its_rule() -> None:
 
 @pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
 def test_the_sample_is_found(sample: Sample) -> None:
-    result = scan(sample.files, obstacles=sample.obstacles)
+    result = scan(sample.files, obstacles=sample.obstacles, weights=sample.rule in WITH_WEIGHTS)
     found = [
         {"rule": f.rule, "severity": str(f.severity), "path": f.place.path, "where": f.place.where}
         for f in result.findings
@@ -66,7 +68,7 @@ def test_the_sample_is_found(sample: Sample) -> None:
 @pytest.mark.parametrize("sample", [s for s in ALL if s.benign], ids=lambda sample: sample.name)
 def test_the_benign_twin_is_not(sample: Sample) -> None:
     assert sample.benign
-    result = scan(sample.benign)
+    result = scan(sample.benign, weights=sample.rule in WITH_WEIGHTS)
     assert [visible(str(f)) for f in result.findings if f.rule == sample.rule] == []
     outcome = str(worst([file.outcome for file in result.files]))
     assert outcome == sample.expected.get("benign_outcome", "pass"), (result.findings, result.unread)

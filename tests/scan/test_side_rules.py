@@ -13,7 +13,7 @@ from tests.scan.samples import scan
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Confidence
 from weighbridge.scan.engine import Scan
-from weighbridge.scan.rules.config_names_code import judged
+from weighbridge.scan.config_targets import judged
 from weighbridge.scan.rules.name_hidden import hidden
 from weighbridge.scan.rules.secret_in_file import crc_base62
 
@@ -81,9 +81,9 @@ def test_files_are_called_what_they_are() -> None:
 
 
 def test_unknown_bytes_are_unknown() -> None:
-    result = one("weights.rknn", struct.pack("<300f", *range(300)))
-    assert [(u.code, u.place.path) for u in result.unread] == [("format-unknown", "weights.rknn")]
-    assert outcome(result, "weights.rknn") is Outcome.UNKNOWN
+    result = one("weights.raw", struct.pack("<300f", *range(300)))
+    assert [(u.code, u.place.path) for u in result.unread] == [("format-unknown", "weights.raw")]
+    assert outcome(result, "weights.raw") is Outcome.UNKNOWN
 
 
 REMOTE = {
@@ -167,7 +167,7 @@ def test_code_of_other_repositories_cve_2026_4372(config: dict[str, Any], expect
         ("subprocess:Popen", "runs a program"),
         ("torch.hub.load", "fetches and runs code from a repository"),
         ("my_package.Thing", "?"),
-        ("torch.nn.__builtins__.Eval", "?"),
+        ("torch.nn.__builtins__.Eval", "runs code from text"),
         ("transformers_modules.x.Y", "?"),
     ],
 )
@@ -191,8 +191,9 @@ def test_names_that_a_config_may_call_cve_2025_23304(target: str, verdict: str) 
         ("a.yaml", "a: {x: 1, _target_: os.system}\n", "error"),
         ("a.yaml", "a:\n  _target_:\n    os.system\n", "error"),
         ("a.yaml", "a:\n  _target_: &x os.system\n", "error"),
-        ("a.yaml", "a:\n  _target_: *x\n", "warning"),
-        ("a.yaml", "a: &x _target_\nb: {*x : os.system}\n", "warning"),
+        ("a.yaml", "a: &x _target_\nb: {*x : os.system}\n", "error"),
+        ("a.yaml", "a: &x os.system\nb: {_target_: *x}\n", "error"),
+        ("a.yaml", "a: &x {_target_: os.system}\nb: {<<: *x, c: 1}\n", "error"),
         ("a.yaml", 'a:\n  "_targ\\x65t_": "o\\u0073.system"\n', "error"),
         ("a.yaml", "a:\n  !!str _target_: !!str os.system\n", "error"),
         ("a.yaml", "a:\n  ? _target_ # which\n  : >-\n    os.system\n", "error"),
@@ -236,7 +237,7 @@ def test_a_program_is_an_error_under_every_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("pytorch_model.bin", b"<!DOCTYPE html><p>not found"), ("evil.pth", b"import os; os.system('x')\n")],
+    [("pytorch_model.bin", b"<!DOCTYPE html><p>not found"), ("model.pth", b"not found\n")],
 )
 def test_text_under_the_name_of_weights_is_a_doubt(name: str, data: bytes) -> None:
     result = one(name, data)
@@ -256,7 +257,7 @@ def test_a_member_that_is_called_like_a_cell_is_no_cell() -> None:
 
 def test_a_yaml_file_too_long_to_look_through_is_unknown() -> None:
     result = one("a.yaml", b"# \n" * 6_000_000 + b"x: !!python/object:os.system\n")
-    assert [u.code for u in result.unread] == ["limit-text"]
+    assert [u.code for u in result.unread] == ["limit-yaml"]
 
 
 def notebook(*sources: str) -> bytes:

@@ -1,8 +1,11 @@
-"""`weighbridge diff`: what changed between two models, file by file and tensor by tensor."""
+"""`weighbridge diff`: what changed between two models, file by file, tensor by tensor, and operator by operator."""
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from weighbridge.cli import options as shared
+from weighbridge.core.graph import GraphDifference, Node
 from weighbridge.core.manifest import Difference
 
 EXAMPLES = (
@@ -25,18 +28,27 @@ def run(options: argparse.Namespace) -> int:
     from weighbridge.cli.output import write
     from weighbridge.core.errors import ExitCode
     from weighbridge.measure.diff import difference
+    from weighbridge.measure.graphs import graph_differences
 
-    old = measured(options.old, options, tensors=True)
-    new = measured(options.new, options, tensors=True)
+    old = measured(options.old, options, tensors=True, graphs=True)
+    new = measured(options.new, options, tensors=True, graphs=True)
     found = difference(old.manifest, new.manifest)
     unread = [*old.unread, *new.unread]
     unlisted = tuple(dict.fromkeys(path for path, _ in (*old.unlisted, *new.unlisted)))
-    text = as_json(found, unlisted) if options.format == "json" else as_text(found, unlisted)
+    graphs = graph_differences(old.graphs, new.graphs)
+    blank = {**old.graphs_unread, **new.graphs_unread}
+    write_as = as_json if options.format == "json" else as_text
+    text = write_as(found, unlisted, graphs, blank)
     write(text, options.output)
     return int(ExitCode.UNDECIDED if unread else ExitCode.DONE)
 
 
-def as_json(found: Difference, unlisted: tuple[str, ...]) -> str:
+def as_json(
+    found: Difference,
+    unlisted: tuple[str, ...],
+    graphs: tuple[GraphDifference, ...] = (),
+    blank: Mapping[str, str] | None = None,
+) -> str:
     """The document of the machine contract."""
     from weighbridge.core.wire import write_json
 
@@ -50,17 +62,55 @@ def as_json(found: Difference, unlisted: tuple[str, ...]) -> str:
             "removed": list(found.tensors_removed),
         },
         "unlisted": list(unlisted),
+        "graphs": [_graph_json(graph) for graph in graphs],
+        "graphs_unread": [{"path": path, "reason": why} for path, why in sorted((blank or {}).items())],
     }
     return write_json(body, indent=2).decode()
 
 
-def as_text(found: Difference, unlisted: tuple[str, ...]) -> str:
+MAX_NODES = 1000
+"""Nodes of one kind of change that are listed; the sentences count all of them."""
+
+
+def _graph_json(graph: GraphDifference) -> dict[str, Any]:
+    return {
+        "path": graph.path,
+        "sentences": list(graph.sentences),
+        "added": [_node_json(node) for node in graph.added[:MAX_NODES]],
+        "removed": [_node_json(node) for node in graph.removed[:MAX_NODES]],
+        "changed": [
+            {"old": _node_json(old), "new": _node_json(new)} for old, new in graph.changed[:MAX_NODES]
+        ],
+    }
+
+
+def _node_json(node: Node) -> dict[str, Any]:
+    return {
+        "op": node.op,
+        "name": node.name,
+        "scope": node.scope,
+        "inputs": list(node.inputs),
+        "outputs": list(node.outputs),
+        "attributes": dict(node.attributes),
+    }
+
+
+def as_text(
+    found: Difference,
+    unlisted: tuple[str, ...],
+    graphs: tuple[GraphDifference, ...] = (),
+    blank: Mapping[str, str] | None = None,
+) -> str:
     """A line for each file, and the tensors summed up by layer."""
     from weighbridge.core.difference import layer_summary
     from weighbridge.core.text import visible
 
     unknown = [
         f"? {visible(path)}: its tensors are unknown, so only the file was compared" for path in unlisted
+    ]
+    unknown += [
+        f"? {visible(path)}: its graph is unknown: {visible(why, 200)}"
+        for path, why in sorted((blank or {}).items())
     ]
     if found.empty:
         return "\n".join(["no difference", *unknown])
@@ -73,4 +123,7 @@ def as_text(found: Difference, unlisted: tuple[str, ...]) -> str:
     ]
     for word, names in tensors:
         lines += [f"tensors  {line}" for line in layer_summary(names, word)]
+    lines += [
+        f"graph    {visible(graph.path)}: {sentence}" for graph in graphs for sentence in graph.sentences
+    ]
     return "\n".join([*lines, *unknown])

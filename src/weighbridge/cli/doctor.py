@@ -13,6 +13,7 @@ EXTRAS = {
     "cel": ("cel", "rules in CEL"),
     "hsm": ("pkcs11", "keys in tokens"),
     "keyless": ("sigstore", "Sigstore"),
+    "load": ("numpy", "arrays of verified tensors"),
     "s3": ("obstore", "models in S3"),
 }
 """Extra → (module, what it is for)."""
@@ -41,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit 0 when all that is configured works, 3 when something could not be told, 4 when something is broken."""
-    from weighbridge import __version__
+    from weighbridge.core.version import __version__
     from weighbridge.core.wire import write_json
 
     rows = [

@@ -2,16 +2,20 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weighbridge.core.finding import Place, Unread
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.text import visible
-from weighbridge.core.value import dataclass
+from weighbridge.core.value import dataclass, field
 from weighbridge.measure import Plan, Progress, ProgressLine, measure
 from weighbridge.store import Links, open_artifact
+
+if TYPE_CHECKING:
+    from weighbridge.core.graph import Graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,10 @@ class Measured:
     unread: tuple[Unread, ...]
     unlisted: tuple[tuple[str, str], ...] = ()
     """(path, why) of files whose tensors are unknown: the tensor-set digest is then unknown too."""
+    graphs: "Mapping[str, Graph]" = field(default_factory=dict)
+    """Path → graph, where graphs were asked for and the file states one."""
+    graphs_unread: Mapping[str, str] = field(default_factory=dict)
+    """Path → why its graph is unknown."""
 
 
 def measured(
@@ -31,10 +39,12 @@ def measured(
     *,
     hashes: frozenset[str] = frozenset({"sha256"}),
     tensors: bool = False,
+    graphs: bool = False,
 ) -> Measured:
     """Open and measure one model, with a progress line where one is wanted; signatures beside it are left out."""
     from weighbridge.check import bundles_of
     from weighbridge.cli.output import refuse_output
+    from weighbridge.measure.graphs import graph_examiner, graphs_of
 
     refuse_output(options.output)
     _, signatures = bundles_of(Path(path))
@@ -43,6 +53,7 @@ def measured(
         result = measure(
             artifact,
             Plan(hashes=hashes, tensors=tensors),
+            examine=graph_examiner() if graphs else None,
             progress=progress,
             jobs=options.jobs,
             seconds=options.timeout,
@@ -50,7 +61,10 @@ def measured(
     obstacles = tuple(
         Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
     )
+    found, unknown = graphs_of(result.examined) if graphs else ({}, {})
     return Measured(
+        graphs=found,
+        graphs_unread=unknown,
         name=artifact.name,
         manifest=result.manifest,
         unread=(*result.unread, *obstacles),

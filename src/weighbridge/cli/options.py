@@ -217,7 +217,7 @@ def policy(parser: argparse.ArgumentParser) -> None:
 
 
 def findings(parser: argparse.ArgumentParser) -> None:
-    """`--baseline --write-baseline --reason --until --sarif --rules`."""
+    """`--baseline --write-baseline --reason --until --sarif --rules --loader --weights`."""
     group = parser.add_argument_group("Findings")
     group.add_argument(
         "--baseline",
@@ -245,7 +245,16 @@ def findings(parser: argparse.ArgumentParser) -> None:
         help="count the results of another scanner too, from its SARIF log",
     )
     group.add_argument(
+        "--loader", metavar="NAME==VERSION", action="append",
+        help="judge for this version, such as torch==2.5; what is not named counts as any version",
+    )  # fmt: skip
+    group.add_argument(
         "--rules", metavar="NAME", action="append", help="let the rules of this installed package look too"
+    )
+    group.add_argument(
+        "--weights",
+        action="store_true",
+        help="look at the numbers too: NaN, constants, twins, unused tensors, what low bits spell; slower",
     )
 
 

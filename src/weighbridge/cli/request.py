@@ -111,12 +111,16 @@ def chosen_policy(chosen: str | None, model: Sequence[str]) -> Policy:
 
 
 def _widened(policy: Policy, options: argparse.Namespace, model: Sequence[str]) -> Policy:
-    """`--baseline` adds what was accepted, `--rules` who else looks."""
+    """`--baseline` adds what was accepted, `--rules` who else looks, `--weights` at what."""
     if options.baseline:
         from weighbridge.policy.baseline import read_baseline
 
         accepted = read_baseline(Path(options.baseline), model=model)
         policy = replace(policy, suppressions=(*policy.suppressions, *accepted))
+    if options.loader:
+        policy = policy.override("--loader", loaders=(*policy.loaders, *options.loader))
+    if options.weights:
+        policy = policy.override("--weights", weights=True)
     if options.rules:
         policy = policy.override("--rules", plugins=tuple(dict.fromkeys((*policy.plugins, *options.rules))))
     return policy

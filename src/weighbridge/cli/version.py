@@ -2,7 +2,7 @@
 
 import argparse
 
-from weighbridge import __version__
+from weighbridge.core.version import __version__
 
 EXAMPLES = ("weighbridge version", "weighbridge version --format json")
 

@@ -67,6 +67,21 @@ class Budget:
                 f"--max-members {self.limits.members * 4}",
             )
 
+    @property
+    def spent(self) -> tuple[int, int]:
+        """(bytes, members) that were spent so far."""
+        return self._bytes, self._members
+
+    def spend_elsewhere(self, count: int, members: int) -> bool:
+        """Count bytes and members that another process spent; False where that is over the limit."""
+        self._bytes += count
+        self._members += members
+        return self._bytes <= self.limits.bytes and self._members <= self.limits.members
+
+    def spend_anew(self) -> None:
+        """Forget what was spent, since all work begins again; the clock goes on."""
+        self._bytes = self._members = 0
+
     def need_memory(self, count: int, what: str) -> None:
         """Ask before holding `count` bytes at once; raises `LimitError` (`limit-memory`)."""
         if count > self.limits.memory:

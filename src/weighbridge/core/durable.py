@@ -52,6 +52,84 @@ def refuse_no_folder(path: Path) -> None:
 
 
 @contextmanager
+def put_in_place(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Make a big file, or a folder of files, under another name; it gets the name `path` when the block ends well.
+
+    Yields the path to make. After an error nothing is left and what stood at `path` stands there unchanged. Whoever
+    makes the files syncs them. An old folder is only replaced by one that has all of its files. Raises `UsageError`
+    (`file-exists`, `cannot-write`), `BrokenError` (`disk`).
+    """
+    import shutil
+    import tempfile
+
+    refuse_no_folder(path)
+    refuse_taken(path, overwrite=overwrite)
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=".weighbridge-", dir=path.parent))
+    except OSError as error:
+        raise _refused(path, error) from None
+    try:
+        yield aside / path.name
+        _move(aside, path, overwrite=overwrite)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def refuse_taken(path: Path, *, overwrite: bool) -> None:
+    """Raises `UsageError` (`file-exists`) where something stands at `path` that is not to be replaced."""
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        hints = ("choose another name with --out", "--force replaces it")
+        raise UsageError("file-exists", f'there already is something at "{visible(str(path))}"', *hints)
+
+
+def _move(aside: Path, path: Path, *, overwrite: bool) -> None:
+    made, old = aside / path.name, aside / ".old"
+    refuse_taken(path, overwrite=overwrite)
+    if not path.is_symlink() and path.is_dir():
+        _refuse_losing(path, made)
+        path.rename(old)
+    elif made.is_dir() and (path.exists() or path.is_symlink()):
+        raise UsageError(
+            "file-exists", f'"{visible(str(path))}" is no folder', "choose another name with --out"
+        )
+    try:
+        made.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+
+
+def _refuse_losing(folder: Path, made: Path) -> None:
+    """A folder is never replaced by one that lacks some of its files: those are somebody's own."""
+    if not made.is_dir():
+        raise UsageError(
+            "file-exists", f'"{visible(str(folder))}" is a folder', "choose another name with --out"
+        )
+    for here, _, files in os.walk(folder):
+        for name in files:
+            inner = (Path(here) / name).relative_to(folder)
+            if not (made / inner).exists():
+                raise UsageError(
+                    "file-exists",
+                    f'"{visible(str(folder))}" holds "{visible(str(inner))}", which the new folder does not have',
+                    "choose another name with --out",
+                )
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
     """Keep other processes of ours from reading and rewriting files of this folder at the same time.
 

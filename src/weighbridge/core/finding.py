@@ -63,6 +63,8 @@ class Finding:
     """Lines of proof shown below the message: opcodes, source lines."""
     fix: str = ""
     """A command or config line that helps."""
+    advisories: tuple[str, ...] = ()
+    """Published weaknesses that this uses, with the versions: `CVE-2025-1550 (keras <3.9)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

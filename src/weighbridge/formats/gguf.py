@@ -18,7 +18,7 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.formats.embedded import program_part
+from weighbridge.formats.embedded import HEAD, looks_packed, program_part, text_part
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
 
 
@@ -73,12 +73,26 @@ TENSOR_TYPES: dict[int, TensorType] = {
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 """Metadata value type → `struct` code."""
 UINT32, BOOL, STRING, ARRAY = 4, 7, 8, 9
+FIRST_IMPOSSIBLE = 64
+"""Types are given out one by one and loaders index a table with them; 41 is the last one so far."""
 MAX_DIMS = 4
 MAX_NAME = 63
 MAX_NESTING = 4
 MAX_KEPT = 4096
 """Bytes of a string value that is kept in the reading."""
 MAX_KEY = 65_535
+MAX_PARTS = 1000
+PER_TOKEN = frozenset(("tokenizer.ggml.scores", "tokenizer.ggml.token_type"))
+COUNTS = (
+    ".block_count",
+    ".embedding_length",
+    ".attention.head_count",
+    ".feed_forward_length",
+    ".expert_count",
+)
+MAX_COUNT = 2**28
+MAX_TEMPLATES = 256
+"""Templates in one array; more of them are names, not templates."""
 MAX_ALIGNMENT = 65_536
 DEFAULT_ALIGNMENT = 32
 MIN_HIDDEN = 64
@@ -240,6 +254,7 @@ class _File:
             self.budget.spend_members(tensors + pairs)
             self.budget.need_memory(ENTRY_COST * (tensors + pairs), "the metadata and the tensor table")
             self._metadata(pairs)
+            self._numbers()
             self._table(tensors)
             data = self._aligned(self.cursor.at)
             self._layout(data)
@@ -286,6 +301,21 @@ class _File:
             seen.add(key)
             self._pair(key, at)
 
+    def _numbers(self) -> None:
+        """Numbers that loaders multiply, allocate and index by, and lists that must be as long as the vocabulary."""
+        tokens = next(
+            (p.length for p in self.pairs if p.key == "tokenizer.ggml.tokens" and p.kind == ARRAY), None
+        )
+        for pair in self.pairs:
+            if pair.key in PER_TOKEN and pair.kind == ARRAY and tokens is not None and pair.length != tokens:
+                message = f"{pair.length} entries for {tokens} tokens: loaders read behind the shorter list"
+                self.odd("list-length", message, offset=pair.offset, part=pair.key)
+            elif (
+                pair.key.endswith(COUNTS) and isinstance(pair.value, int) and not 0 <= pair.value < MAX_COUNT
+            ):
+                message = f"{pair.value} is no number of layers, heads or features of a model"
+                self.odd("number-absurd", message, offset=pair.offset, part=pair.key)
+
     def _pair(self, key: str, at: int) -> None:
         kind = self.cursor.u32()
         if kind == STRING:
@@ -312,10 +342,21 @@ class _File:
             self.pairs.append(Pair(key, STRING, None, length, at))
         elif length > MAX_KEPT:
             self.cursor.skip(length)
+            self._runs(key, start, length)
             self.pairs.append(Pair(key, STRING, None, length, at))
         else:
-            value = self.cursor.take(length).decode("utf-8", "surrogateescape")
-            self.pairs.append(Pair(key, STRING, value, length, at))
+            raw = self.cursor.take(length)
+            part = text_part(raw, visible(key, 80))
+            self.parts += [part] if part is not None and len(self.parts) < MAX_PARTS else []
+            self.pairs.append(Pair(key, STRING, raw.decode("utf-8", "surrogateescape"), length, at))
+
+    def _runs(self, key: str, start: int, length: int) -> None:
+        """A long text that is, or is base64 of, something that runs."""
+        head = self.source.read(start, min(length, HEAD))
+        if len(self.parts) < MAX_PARTS and (text_part(head, key) is not None or looks_packed(head)):
+            self.budget.need_memory(length, "a text of the model")
+            part = text_part(self.source.read(start, length), visible(key, 80))
+            self.parts += [part] if part is not None else []
 
     def _array(self, key: str, depth: int) -> int:
         if depth >= MAX_NESTING:
@@ -323,7 +364,10 @@ class _File:
         kind, count = self.cursor.u32(), self.cursor.count()
         if kind == STRING:
             self._fits(f"array of {key[:40]}", count, self.cursor.count_size)
-            self._strings(key, count)
+            if "template" in key and count <= MAX_TEMPLATES:
+                self._templates(key, count)
+            else:
+                self._strings(key, count)
         elif kind == ARRAY:
             self.odd(
                 "array-nesting",
@@ -341,6 +385,15 @@ class _File:
         else:
             self._give_up("value-type", f"array item type {kind} does not exist", part=key)
         return count
+
+    def _templates(self, key: str, count: int) -> None:
+        """A list of templates is rendered like a single one."""
+        for index in range(count):
+            length = self._length("string value")
+            start = self.cursor.at
+            self.cursor.skip(length)
+            name = f"{visible(key, 80)}[{index}]"
+            self.parts.append(Part(name=name, source=Slice(self.source, start, length), kind="template"))
 
     def _strings(self, key: str, count: int) -> None:
         try:
@@ -422,7 +475,14 @@ class _File:
                 self._padding(reached, begin)
             reached = max(reached, end)
         behind = max(data, _padded(reached, self.alignment, data))
-        if self.source.size > behind:
+        padding = (
+            self.source.read(reached, max(0, min(behind, self.source.size) - reached))
+            if behind - reached < MIN_HIDDEN
+            else b""
+        )
+        if padding.strip(b"\0"):
+            self._unused("trailing-bytes", reached, self.source.size)
+        elif self.source.size > behind:
             self._unused("trailing-bytes", behind, self.source.size)
 
     def _padding(self, begin: int, end: int) -> None:
@@ -436,7 +496,7 @@ class _File:
     def _span(self, info: _Info, data: int) -> tuple[int, int, str] | None:
         kind = TENSOR_TYPES.get(info.kind)
         if kind is None:
-            code = "type-unknown" if info.kind < 256 else "type-invalid"
+            code = "type-unknown" if info.kind < FIRST_IMPOSSIBLE else "type-invalid"
             self._unlist(code, f"tensor type {info.kind} is not known", info)
             return None
         size = self._size(info, kind)

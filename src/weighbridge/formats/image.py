@@ -12,9 +12,11 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
-from weighbridge.formats.reading import Anomaly, Gap, Reading
+from weighbridge.formats.embedded import program_part, text_part
+from weighbridge.formats.reading import Anomaly, Gap, Part, Reading
 
 MAX_SVG = 16 * 1024**2
+_PIXELS = frozenset((b"IDAT", b"fdAT", b"PLTE", b"IHDR", b"VP8 ", b"VP8L", b"ALPH", b"ANMF"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +52,55 @@ def read(source: Source, budget: Budget, name: str) -> ImageReading:
 
 
 def _raster(
-    kind: str, source: Source, budget: Budget, find_end: Callable[[Source, Budget], int]
+    kind: str, source: Source, budget: Budget, find_end: Callable[[Source, Budget, "_Notes"], int]
 ) -> ImageReading:
-    end = find_end(source, budget)
+    notes = _Notes(source)
+    end = find_end(source, budget, notes)
     rest = source.size - end
     if rest <= 0:
-        return ImageReading(format=kind)
+        return ImageReading(format=kind, parts=tuple(notes.parts))
     message = f"{rest} bytes stand behind the end of the picture"
     padding = rest <= 64 * 1024 and not source.read(end, rest).strip(b"\0\r\n ")
+    found = [Anomaly(code="trailing-bytes", message=message, offset=end)]
+    if not padding and (script := _SCRIPT.search(source.read(end, 64 * 1024))):
+        words = f"behind the end of the picture stands a script for a server or browser: {script[0][:20]!r}"
+        found.append(Anomaly(code="trailing-script", message=words, offset=end + script.start()))
     return ImageReading(
         format=kind,
-        anomalies=() if padding else (Anomaly(code="trailing-bytes", message=message, offset=end),),
+        parts=tuple(notes.parts),
+        anomalies=() if padding else tuple(found),
         gaps=() if padding else (Gap(code="trailing-bytes", message=message, offset=end),),
     )
+
+
+_SCRIPT = re.compile(rb"(?i)<\?php\s|<script[\s>]|<%@?\s{0,9}(?:page|eval|execute|import)\b")
+MAX_LOOKED = 16 * 1024**2
+MAX_PARTS = 100
+
+
+class _Notes:
+    """What stands in a picture beside its pixels: chunks that viewers step over, comments, texts."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.parts: list[Part] = []
+
+    def look(self, name: str, at: int, length: int, *, text: bool = False) -> None:
+        """Keep it as a part when it begins like a program, pickle or archive, or (a text) is one in base64."""
+        if len(self.parts) >= MAX_PARTS or length > MAX_LOOKED:
+            return
+        part = program_part(self._source, at, length, name)
+        if part is None and text:
+            data = self._source.read(at, length)
+            part = text_part(data, name) or text_part(data.partition(b"\0")[2].lstrip(b"\0"), name)
+        self.parts += [part] if part is not None else []
 
 
 def _broken(kind: str, at: int) -> InputError:
     return InputError("bad-image", f"the {kind} breaks off or has no valid structure at byte {at}")
 
 
-def _png_end(source: Source, budget: Budget) -> int:
+def _png_end(source: Source, budget: Budget, notes: _Notes) -> int:
     at = 8
     while True:
         budget.spend_members()
@@ -77,12 +108,15 @@ def _png_end(source: Source, budget: Budget) -> int:
         length = int.from_bytes(head[:4], "big")
         if len(head) < 8 or not head[4:].isalpha() or at + 12 + length > source.size:
             raise _broken("png", at)
+        if head[4:] not in _PIXELS:
+            kind = head[4:].decode("ascii")
+            notes.look(f"chunk {kind}", at + 8, length, text=kind in ("tEXt", "iTXt", "eXIf"))
         at += 12 + length
         if head[4:] == b"IEND":
             return at
 
 
-def _jpeg_end(source: Source, budget: Budget) -> int:
+def _jpeg_end(source: Source, budget: Budget, notes: _Notes) -> int:
     """Segment by segment; entropy-coded data is searched for the next marker that is not RST or a stuffed zero."""
     at = 2
     while True:
@@ -104,6 +138,8 @@ def _jpeg_end(source: Source, budget: Budget) -> int:
         length = int.from_bytes(head[2:4], "big")
         if length < 2 or at + 2 + length > source.size:
             raise _broken("jpeg", at)
+        if marker == 0xFE or 0xE0 <= marker <= 0xEF:
+            notes.look(f"segment {marker:02x}", at + 4, length - 2, text=marker == 0xFE)
         at += 2 + length
         if marker == 0xDA:
             at = _scan_end(source, at, budget)
@@ -123,7 +159,7 @@ def _scan_end(source: Source, at: int, budget: Budget) -> int:
     raise _broken("jpeg", at)
 
 
-def _gif_end(source: Source, budget: Budget) -> int:
+def _gif_end(source: Source, budget: Budget, notes: _Notes) -> int:
     flags = source.read(10, 1)
     at = 13 + _gif_table(flags, "gif", 10)
     while True:
@@ -132,6 +168,7 @@ def _gif_end(source: Source, budget: Budget) -> int:
         if kind == b";":
             return at + 1
         if kind == b"!":
+            notes.look("comment", at + 3, source.read(at + 2, 1)[0] if at + 2 < source.size else 0, text=True)
             at = _gif_blocks(source, at + 2, budget)
         elif kind == b",":
             table = _gif_table(source.read(at + 9, 1), "gif", at)
@@ -157,7 +194,7 @@ def _gif_blocks(source: Source, at: int, budget: Budget) -> int:
             return at
 
 
-def _webp_end(source: Source, budget: Budget) -> int:
+def _webp_end(source: Source, budget: Budget, notes: _Notes) -> int:
     size = int.from_bytes(source.read(4, 4), "little")
     end = 8 + size
     if end > source.size:
@@ -166,6 +203,8 @@ def _webp_end(source: Source, budget: Budget) -> int:
     while at + 8 <= end:
         budget.spend_members()
         length = int.from_bytes(source.read(at + 4, 4), "little")
+        if source.read(at, 4) not in _PIXELS:
+            notes.look("chunk", at + 8, min(length, end - at - 8))
         at += 8 + length + (length & 1)
     if at not in (end, end + 1):
         raise _broken("webp", at)

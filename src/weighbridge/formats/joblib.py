@@ -94,7 +94,7 @@ def _objects(machine: Machine) -> Value:
 
 def tensors(program: PickleProgram) -> tuple[TensorRef, ...]:
     """The arrays between the opcodes, named by the attributes and keys that lead to them."""
-    names = _names(program)
+    names = names_of(program)
     found = []
     for number, array in enumerate(program.arrays):
         dtype = dtype_of_value(array.dtype)
@@ -122,7 +122,7 @@ def _unique(refs: list[TensorRef]) -> tuple[TensorRef, ...]:
 MAX_NAME = 200
 
 
-def _names(program: PickleProgram) -> dict[int, str]:
+def names_of(program: PickleProgram) -> dict[int, str]:
     """id of a node → the first path of keys that leads to it, as in `steps.1.coef_`."""
     names: dict[int, str] = {}
     todo: list[tuple[Value, str]] = [(program.value, "")]

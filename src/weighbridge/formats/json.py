@@ -75,7 +75,9 @@ def _document(data: bytes, name: str) -> JsonReading:
         value, first, more = _lenient(text, error)
         anomalies += more
     nodes = (*objects(value), *objects(first))
-    small = len(data) <= (KEEP_INDEX if name.endswith(".index.json") else KEEP)
+    model = _tensorflow_js(value)
+    index = name.endswith(".index.json") or bool(model)
+    small = len(data) <= (KEEP_INDEX if index else KEEP)
     return JsonReading(
         format="json",
         value=value,
@@ -83,9 +85,24 @@ def _document(data: bytes, name: str) -> JsonReading:
         text=text,
         anomalies=anomalies + bidi_anomalies(text),
         objects=nodes,
-        parts=tuple(_templates(nodes)),
+        parts=tuple(templates(nodes)),
         keep=small,
+        **model,
     )
+
+
+def _tensorflow_js(value: Any) -> dict[str, Any]:
+    """The fields of a reading that a model of TensorFlow.js fills; nothing for other documents."""
+    if not (isinstance(value, dict) and ("weightsManifest" in value or "modelTopology" in value)) and not (
+        isinstance(value, list) and value and isinstance(value[0], dict) and "paths" in value[0]
+    ):
+        return {}
+    from weighbridge.formats import tfjs  # few documents are models
+
+    if not tfjs.is_model(value):
+        return {}
+    tensors, why = tfjs.tensors(value)
+    return {"externals": tfjs.externals(value), "tensors": tensors, "tensors_unlisted": why}
 
 
 def _decode(data: bytes, name: str) -> tuple[str, tuple[Anomaly, ...]]:
@@ -173,12 +190,12 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             stack += [((*here, index), inner) for index, inner in reversed(list(enumerate(item)))]
 
 
-def objects(value: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+def objects(value: Any, path: Path = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every (path, object) in the value; scalars are skipped, so that a large vocabulary costs little.
 
     Raises `InputError` (`bad-json`) where it is nested too deep.
     """
-    stack: list[tuple[Path, Any]] = [((), value)] if type(value) in _CONTAINERS else []
+    stack: list[tuple[Path, Any]] = [(path, value)] if type(value) in _CONTAINERS else []
     while stack:
         here, item = stack.pop()
         if len(here) > MAX_NESTING:
@@ -206,7 +223,7 @@ def weight_map(reading: JsonReading) -> Iterator[tuple[str, str]]:
                 yield tensor, shard
 
 
-def _templates(nodes: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[Part]:
+def templates(nodes: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[Part]:
     """Texts that transformers and its servers render with Jinja."""
     for path, item in nodes:
         for inner, text in _template_texts(item):

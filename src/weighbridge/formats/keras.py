@@ -6,10 +6,11 @@ dictionary with a `class_name`, however deep, since Keras descends into all of t
 older spellings of versions 1 and 2. Which of them are safe is for the rules.
 """
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
@@ -17,6 +18,7 @@ from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading, TensorRef
+from weighbridge.formats.sniff import starts_like_pickle
 
 if TYPE_CHECKING:
     from weighbridge.formats.ziptree import ZipTree
@@ -35,13 +37,15 @@ class KerasObject:
     module: str | None
     registered_name: str | None
     config: Any
+    spec_name: str = ""
+    """The class that a `__typespec__` stands for."""
 
     @property
     def name(self) -> str:
         """The class's or function's own name."""
-        return (
-            self.config if self.class_name == "function" and isinstance(self.config, str) else self.class_name
-        )
+        if self.class_name == "function" and isinstance(self.config, str):
+            return self.config
+        return self.spec_name or self.class_name
 
 
 def objects(value: Any) -> Iterator[KerasObject]:
@@ -51,21 +55,97 @@ def objects(value: Any) -> Iterator[KerasObject]:
             continue
         if "config" not in item and "module" not in item and "registered_name" not in item:
             continue
-        module, registered = item.get("module"), item.get("registered_name")
+        module, registered, spec = item.get("module"), item.get("registered_name"), item.get("spec_name")
         yield KerasObject(
             path=path,
             class_name=item["class_name"],
             module=module if isinstance(module, str) else None,
             registered_name=registered if isinstance(registered, str) else None,
             config=item.get("config"),
+            spec_name=spec if item["class_name"] == "__typespec__" and isinstance(spec, str) else "",
         )
 
 
 def objects_in(reading: Reading) -> Iterator[KerasObject]:
-    """The objects of a JSON document, in every view that a loader may have of it."""
-    if isinstance(reading, JsonReading) and _MENTIONS.search(reading.text):
+    """The objects of a JSON or YAML document, in every view that a loader may have of it."""
+    if is_configuration(reading):
         for view in reading.views:
             yield from objects(view)
+
+
+def is_configuration(reading: Reading) -> TypeGuard[JsonReading]:
+    """Whether a document may name objects of Keras."""
+    if not isinstance(reading, JsonReading):
+        return False
+    escaped = reading.format == "yaml" and "\\" in reading.text
+    return escaped or _MENTIONS.search(reading.text) is not None
+
+
+def pairs_in(reading: Reading) -> Iterator[tuple[Path, str]]:
+    """(path, dotted name) of every module that stands beside a function's name, in whatever spelling."""
+    for path, item in _dictionaries(reading):
+        module = item.get("module")
+        for key in CALLABLE_KEYS if isinstance(module, str) and "class_name" not in item else ():
+            if isinstance(name := item.get(key), str):
+                yield (*path, key), f"{module}.{name}"
+
+
+def switches_in(reading: Reading) -> Iterator[Path]:
+    """Places where a configuration turns off Keras' refusal to run code."""
+    for path, item in _dictionaries(reading):
+        if item.get("safe_mode", True) in (False, 0, "false", "False"):
+            yield (*path, "safe_mode")
+        if item.get("enable_unsafe_deserialization"):
+            yield (*path, "enable_unsafe_deserialization")
+
+
+def _dictionaries(reading: Reading) -> Iterator[tuple[Path, dict[str, Any]]]:
+    if is_configuration(reading):
+        for view in reading.views:
+            yield from ((path, item) for path, item in walk(view) if isinstance(item, dict))
+
+
+def code_in(reading: Reading) -> Iterator[tuple[Path, bytes]]:
+    """(path, beginning) of every text that is marshalled Python code or a pickle, as Keras' own dump writes them."""
+    if is_configuration(reading):
+        for view in reading.views:
+            for path, item in walk(view):
+                if isinstance(item, str) and len(item) > 24 and (head := _encoded(item)):
+                    yield path, head
+
+
+def _encoded(text: str) -> bytes:
+    """The first bytes behind base64 or Keras 1's raw escapes, where they begin code or a pickle; else nothing."""
+    if _RAW_CODE.match(text):
+        return text[:4096].encode("latin-1", "replace")
+    if not _BASE64.match(text):
+        return b""
+    letters = re.sub(r"\s", "", text[:8192])
+    try:
+        head = base64.b64decode(letters[: len(letters) // 4 * 4])
+    except ValueError:
+        return b""
+    if head[:1] in (b"c", b"\xe3") and head[1:5].count(b"\0") >= 3:
+        return head
+    return head if head[:2] in _PICKLES and starts_like_pickle(head, len(text)) else b""
+
+
+CALLABLE_KEYS = (
+    "function",
+    "fn",
+    "func",
+    "callable",
+    "method",
+    "attr",
+    "fn_name",
+    "function_name",
+    "name",
+    "call_fn",
+)
+_BASE64 = re.compile(r"(?:4[w-z]|Y[w-z]|gA[I-V])[A-Za-z0-9+/\s]{22,}={0,2}\s*\Z")
+"""The first letters of marshalled code (0xe3, or `c`) and of a pickle of protocol 2 to 5."""
+_RAW_CODE = re.compile(r"[\xe3c][\x00-\x10]\x00\x00\x00")
+_PICKLES = frozenset({b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"})
 
 
 _MENTIONS = re.compile("".join(f"(?:{char}|\\\\u(?i:{ord(char):04x}))" for char in "class_name"))

@@ -31,7 +31,10 @@ def read(source: Source, budget: Budget, name: str) -> LfsPointer:
     oid, size = _OID.search(text), _SIZE.search(text)
     if len(text) > MAX_POINTER or oid is None or size is None:
         raise InputError("not-this-format", "not a git-lfs pointer")
-    gap = Gap(
-        code="lfs-pointer", message=f"only a git-lfs pointer is here; the file of {size[1]} bytes is not"
-    )
-    return LfsPointer(format="lfs-pointer", oid=oid[1], real_size=int(size[1]), gaps=(gap,))
+    gaps = [
+        Gap(code="lfs-pointer", message=f"only a git-lfs pointer is here; the file of {size[1]} bytes is not")
+    ]
+    end = max(oid.end(), size.end()) + 1
+    if text[end:].strip():
+        gaps.append(Gap(code="trailing-bytes", message="something stands behind the pointer", offset=end))
+    return LfsPointer(format="lfs-pointer", oid=oid[1], real_size=int(size[1]), gaps=tuple(gaps))

@@ -1,11 +1,12 @@
 """What the name of an archive's member, or the target of a link in it, would do where somebody unpacks the archive.
 
-Names are looked at under the rules of both worlds: `/` and `\\` separate, `C:` is a drive. Shared by zip and tar.
+Names are looked at under the rules of both worlds: `/` and `\\` separate, `C:` is a drive. Shared by zip, tar, 7z
+and gzip.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Anomaly
@@ -14,6 +15,15 @@ MAX_EACH = 25
 """Anomalies of one code that are listed one by one; the rest are counted."""
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_PLAIN = re.compile(r"(?:[\w+=,@~-][\w+=,@~.-]*(?<!\.)(?:/|\Z))+\Z", re.ASCII)
+"""Names of which nothing needs to be looked at; nearly all are."""
+_RESERVED = re.compile(r"(?i)(?:^|[/\\])(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.[^/\\]*)?(?:[/\\]|$)")
+_STARTS = re.compile(
+    r"(?i)(?:^|[/\\])(?:\.ssh[/\\](?:authorized_keys2?|rc)|\.git[/\\]hooks[/\\][^/\\.]+|(?:\.config|etc[/\\]xdg)[/\\]autostart[/\\][^/\\]+\.desktop"
+    r"|\.config[/\\]systemd[/\\]user[/\\].+\.(?:service|timer)|etc[/\\]ld\.so\.preload|LaunchAgents[/\\][^/\\]+\.plist|Programs[/\\]Startup[/\\][^/\\]+)\Z"
+)
+"""Files that a shell, an SSH server, git or a desktop acts upon by their place alone."""
+_ENDS = re.compile(r"[^/\\ .][ .]+(?:[/\\]|$)|^[A-Za-z]:|::\$")
 
 
 class Notes:
@@ -42,7 +52,14 @@ class Notes:
 
 
 def note_name(notes: Notes, name: str) -> None:
-    """Note what is wrong with a member's name: `path-escapes`, `path-backslash`, `path-dots`, `path-nul`."""
+    """Note what is wrong with a member's name.
+
+    `path-escapes`, `path-startup`, `path-backslash`, `path-dots`, `path-nul`, or `path-reserved`.
+    """
+    if _STARTS.search(name):
+        notes.add("path-startup", f'"{visible(name)}" is run or trusted wherever it is unpacked', part=name)
+    if _PLAIN.match(name) and not _RESERVED.search(name):
+        return
     if escapes(name):
         notes.add("path-escapes", f'"{visible(name)}" leads out of the folder it is unpacked in', part=name)
     elif "\\" in name:
@@ -53,6 +70,8 @@ def note_name(notes: Notes, name: str) -> None:
         notes.add("path-dots", f'"{visible(name)}" goes up and down again', part=name)
     if "\0" in name:
         notes.add("path-nul", f'"{visible(name)}" ends at its NUL for some readers', part=name)
+    if not escapes(name) and (_RESERVED.search(name) or _ENDS.search(name)):
+        notes.add("path-reserved", f'"{visible(name)}" is another name, or a device, on Windows', part=name)
 
 
 def note_link(notes: Notes, name: str, target: str, *, hard: bool) -> None:
@@ -63,6 +82,15 @@ def note_link(notes: Notes, name: str, target: str, *, hard: bool) -> None:
     reaches = escapes(target) if hard else _absolute(target) or escapes(base + target)
     code = "link-escapes" if reaches else "link-inside"
     notes.add(code, f'"{visible(name)}" is a {kind} to "{visible(target)}"', part=name)
+
+
+def note_written_through(notes: Notes, links: Collection[str], names: Iterable[str]) -> None:
+    """Note members below the name of a symbolic link of the same archive: they land where the link leads."""
+    made = {link.replace("\\", "/").rstrip("/") for link in links}
+    for name in names if made else ():
+        steps = name.replace("\\", "/").split("/")
+        if any("/".join(steps[:count]) in made for count in range(1, len(steps))):
+            notes.add("link-escapes", f'"{visible(name)}" is written through a link', part=name)
 
 
 def escapes(name: str) -> bool:

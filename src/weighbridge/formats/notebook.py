@@ -26,7 +26,27 @@ ACTIVE_HTML = re.compile(
     r"(?i)<\s*(script|iframe|object|embed|base|form)\b|<meta[^>]{0,200}http-equiv\s*=\s*"
     r"(?![\"']?(?:content-type|content-language|cache-control|expires|pragma|x-ua-compatible)[\"'\s])|[\s\"'/]on[a-z]{3,20}\s*=|javascript\s*:"
 )
+_TAKES = re.compile(
+    r"(?i)document\.cookie|navigator\.sendBeacon\s*\(\s*[\"'`]https?:|kernel\.execute\s*\(\s*[\"'`]|WScript\.|ActiveXObject"
+    r"|eval\s*\(\s*(atob|unescape|decodeURIComponent|String\.fromCharCode)|href\s*=\s*[\"']\s*vbscript\s*:"
+    r"|href\s*=\s*[\"']\s*javascript\s*:[^\"']{0,300}(fetch|eval|atob|cookie|location|import)\b|require\(\s*[\"']child_process"
+)
+"""What scripts of a page do that takes something, or runs something; plots do none of it."""
+_SMALL_TAKES = re.compile(
+    r"(?i)XMLHttpRequest|\bfetch\s*\(\s*[\"'`](https?:)?//|new\s+WebSocket|\.execute\s*\("
+    r"|(window|document|top|self)\.location(\.href)?\s*=\s*[\"'`]?(https?:|data:|javascript:)|location\.(replace|assign)\s*\(\s*[\"'`]"
+    r"|new\s+Image\s*\(\s*\)\s*\.src\s*=|<meta[^>]{0,100}http-equiv\s*=\s*[\"']?refresh[^>]{0,100}url\s*=\s*[\"']?(https?:|data:|javascript:)"
+    r"|<form[^>]{0,200}action\s*=\s*[\"']?https?:|on(error|load)\s*=\s*[\"']?[^\"'>]{0,200}(eval|fetch|location)\b"
+)
+"""What plotting libraries have in their hundreds of kilobytes too, and a page without one has no need of."""
+SMALL = 20_000
 _ACTIVE_TYPES = frozenset(("application/javascript", "text/javascript", "application/x-javascript"))
+
+
+def taken(text: str) -> str:
+    """What an active document reaches for, as it stands in it; "" where it only draws."""
+    match = _TAKES.search(text) or (_SMALL_TAKES.search(text) if len(text) < SMALL else None)
+    return match[0] if match else ""
 
 
 class Magic(NamedTuple):
@@ -57,6 +77,8 @@ class NotebookReading(Reading):
     language: str
     magics: tuple[Magic, ...] = ()
     outputs: tuple[Output, ...] = ()
+    taking: tuple[tuple[int, str], ...] = ()
+    """(cell, what its active output reaches for)."""
 
 
 def read(source: Source, budget: Budget, name: str) -> NotebookReading:
@@ -84,6 +106,7 @@ def read(source: Source, budget: Budget, name: str) -> NotebookReading:
         language=language,
         magics=tuple(magics),
         outputs=tuple(_outputs(cells)),
+        taking=tuple(_taking(cells)),
         parts=tuple(parts),
         anomalies=document.anomalies,
         gaps=() if language == "python" else (gap,),
@@ -150,15 +173,33 @@ def _is_magic(match: re.Match[str]) -> bool:
 
 
 def _outputs(cells: list[dict[str, Any]]) -> Iterator[Output]:
+    for number, kind, _ in _active(cells):
+        yield Output(number, kind)
+
+
+def _taking(cells: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    for number, _, text in _active(cells):
+        if what := taken(text):
+            yield number, what.strip()[:60]
+
+
+def _active(cells: list[dict[str, Any]]) -> Iterator[tuple[int, str, str]]:
+    """(cell, media type, text) of everything that a browser would run."""
     for number, cell in enumerate(cells, 1):
         outputs = cell.get("outputs")
         for output in outputs if isinstance(outputs, list) else []:
             data = output.get("data", output) if isinstance(output, dict) else {}
             for kind, content in data.items() if isinstance(data, dict) else []:
+                text = _text(content)
                 if kind in _ACTIVE_TYPES or (
-                    kind in ("text/html", "image/svg+xml", "html", "svg")
-                    and ACTIVE_HTML.search(_text(content))
+                    kind in ("text/html", "image/svg+xml", "html", "svg") and ACTIVE_HTML.search(text)
                 ):
-                    yield Output(number, str(kind))
-        if cell.get("cell_type") in ("markdown", "raw") and ACTIVE_HTML.search(_text(cell.get("source"))):
-            yield Output(number, str(cell["cell_type"]))
+                    yield number, str(kind), text
+        attachments = cell.get("attachments")
+        text = _text(cell.get("source"))
+        if cell.get("cell_type") in ("markdown", "raw", "heading") and ACTIVE_HTML.search(text):
+            yield number, str(cell["cell_type"]), text
+        for kinds in attachments.values() if isinstance(attachments, dict) else []:
+            for kind in kinds if isinstance(kinds, dict) else []:
+                if kind in _ACTIVE_TYPES or kind in ("text/html", "image/svg+xml"):
+                    yield number, str(kind), ""

@@ -14,8 +14,10 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
+from weighbridge.formats.embedded import program_part
 from weighbridge.formats.pickle.values import Call, Dict, Global, Value
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
+from weighbridge.formats.sniff import starts_like_pickle
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 1024**2
@@ -86,8 +88,16 @@ class NpyHeader:
 
 def read(source: Source, budget: Budget, name: str) -> Reading:
     """Read one `.npy` file. Raises `InputError` (`not-this-format`, `bad-npy`)."""
-    header = read_header(source, budget)
+    try:
+        header = read_header(source, budget)
+    except InputError as error:
+        attack = _attack(source, error)
+        if attack is None:
+            raise
+        return attack
     rest = source.size - header.start
+    if header.size >= 2**63:
+        return _unreadable("npy-shape-overflow", "an npy shape multiplies to more than 63 bits hold", ())
     anomalies = tuple(
         Anomaly(code=f"npy-{code}", message=f"npy header: {code.replace('-', ' ')}") for code in header.odd
     )
@@ -108,7 +118,60 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         gaps.append(
             Gap(code="trailing-bytes", message=f"{rest - header.size} bytes behind the array", offset=end)
         )
-    return _reading(header, anomalies, tuple(gaps), (), None if gaps else (tensor(header, "array"),))
+    part = program_part(source, header.start, min(rest, header.size), "array")
+    parts = (part,) if part is not None else ()
+    return _reading(header, anomalies, tuple(gaps), parts, None if gaps else (tensor(header, "array"),))
+
+
+_CALL = re.compile(r"[A-Za-z_]\w*\s{0,9}\(|\blambda\b|__\w{1,40}__")
+_NEGATIVE = re.compile(r"'shape'\s*:\s*\([^)]{0,999}-\s*[0-9]")
+_OBJECTS = re.compile(r"['\"]\s*[|<>=]?O[0-9]{0,2}\s*['\"]|object")
+_BRACKETS = re.compile(r"[\[({]{64}|(?:[\[({][^\])}]{0,16}){200}")
+
+
+def _attack(source: Source, error: InputError) -> Reading | None:
+    """What an unreadable header is for, where that can be said; None for what is merely broken.
+
+    Some readers of the format evaluate the header, unpickle what stands behind it, or allocate by its numbers.
+    """
+    if error.code != "bad-npy":
+        return None
+    wide = 2 if source.read(6, 2) == b"\x01\x00" else 4
+    length = int.from_bytes(source.read(8, wide), "little")
+    start = 8 + wide + length
+    text = source.read(8 + wide, min(length, MAX_HEADER)).decode("latin-1")
+    rest = Slice(source, start, source.size - start) if start < source.size else None
+    parts: tuple[Part, ...] = ()
+    if rest is not None and starts_like_pickle(rest.read(0, 4096), rest.size) and _OBJECTS.search(text):
+        parts = (Part(name="behind the header", source=rest, kind="pickle"),)
+    facts = (
+        (
+            "npy-header-length",
+            length > MAX_HEADER,
+            f"an npy header of {length} bytes, which readers allocate",
+        ),
+        ("npy-header-code", bool(_CALL.search(text)), "an npy header that calls something"),
+        ("npy-shape-negative", bool(_NEGATIVE.search(text)), "an npy shape with a negative size"),
+        (
+            "npy-header-nested",
+            bool(_BRACKETS.search(text)),
+            "an npy header nested so deep that it exhausts readers",
+        ),
+    )
+    found = next(((code, message) for code, holds, message in facts if holds), None)
+    if found is not None:
+        return _unreadable(*found, parts)
+    return _unreadable("", error.message, parts) if parts else None
+
+
+def _unreadable(code: str, message: str, parts: tuple[Part, ...]) -> Reading:
+    return Reading(
+        format="npy",
+        anomalies=(Anomaly(code=code, message=message),) if code else (),
+        gaps=(Gap(code="bad-npy", message=message),),
+        parts=parts,
+        tensors_unlisted=message,
+    )
 
 
 def _reading(

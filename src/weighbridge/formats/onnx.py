@@ -12,140 +12,41 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import field
-from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.formats.embedded import program_part
-from weighbridge.formats.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, Wire, signed
+from weighbridge.formats.embedded import HEAD, SHORTEST_PICKLE, looks_packed, program_part, text_part
+from weighbridge.formats.framework import Text
+from weighbridge.formats.onnxschema import (
+    DATA_TYPES,
+    DOUBLES,
+    FLOATS,
+    SCHEMA,
+    SINGLE,
+    STRINGS,
+    WIRES,
+    DataType,
+)
+from weighbridge.formats.protobuf import LENGTH, Field, Wire, signed
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
 
 MAX_DEPTH = 100
 MAX_TOP = 200_000
 MAX_ANOMALIES = 100
 MAX_TEXT = 4096
+MAX_PATH = 4096
+MAX_PARTS = 1000
+MAX_STRINGS = 1000
+"""Strings of one tensor that are looked at; the rest is a vocabulary."""
 MAX_LOOSE = 100_000
 """Numbers of one tensor that stand one by one, each with its own tag."""
 MAX_DECODED = 16 * 1024**2
 """Bytes of one tensor whose numbers are varints, decoded into memory."""
 MAX_EXPANSION = 10_000_000
 """Nodes after all functions are inlined."""
-
-SCHEMA: dict[str, dict[int, str]] = {
-    "Model": {
-        1: "int", 2: "bytes", 3: "bytes", 4: "bytes", 5: "int", 6: "bytes", 7: "Graph", 8: "OperatorSet",
-        14: "Entry", 20: "Training", 25: "Function", 26: "Device",
-    },
-    "Graph": {
-        1: "Node", 2: "bytes", 5: "Tensor", 10: "bytes", 11: "ValueInfo", 12: "ValueInfo", 13: "ValueInfo",
-        14: "Annotation", 15: "Sparse", 16: "Entry",
-    },
-    "Node": {
-        1: "bytes", 2: "bytes", 3: "bytes", 4: "bytes", 5: "Attribute", 6: "bytes", 7: "bytes", 8: "bytes",
-        9: "Entry", 10: "NodeDevice",
-    },
-    "Attribute": {
-        1: "bytes", 2: "float", 3: "int", 4: "bytes", 5: "Tensor", 6: "Graph", 7: "floats", 8: "ints", 9: "bytes",
-        10: "Tensor", 11: "Graph", 13: "bytes", 14: "Type", 15: "Type", 20: "int", 21: "bytes", 22: "Sparse",
-        23: "Sparse",
-    },
-    "Tensor": {
-        1: "ints", 2: "int", 3: "Segment", 4: "floats", 5: "ints", 6: "bytes", 7: "ints", 8: "bytes", 9: "bytes",
-        10: "doubles", 11: "ints", 12: "bytes", 13: "Entry", 14: "int", 16: "Entry",
-    },
-    "Sparse": {1: "Tensor", 2: "Tensor", 3: "ints"},
-    "Function": {
-        1: "bytes", 4: "bytes", 5: "bytes", 6: "bytes", 7: "Node", 8: "bytes", 9: "OperatorSet", 10: "bytes",
-        11: "Attribute", 12: "ValueInfo", 13: "bytes", 14: "Entry",
-    },
-    "Training": {1: "Graph", 2: "Graph", 3: "Entry", 4: "Entry"},
-    "OperatorSet": {1: "bytes", 2: "int"},
-    "Entry": {1: "bytes", 2: "bytes"},
-    "Segment": {1: "int", 2: "int"},
-    "Device": {1: "bytes", 2: "int", 3: "bytes"},
-    "NodeDevice": {1: "bytes", 2: "Sharding", 3: "int"},
-    "Sharding": {1: "bytes", 2: "ints", 3: "IntList", 4: "ShardedDim"},
-    "IntList": {1: "int", 2: "ints"},
-    "ShardedDim": {1: "int", 2: "SimpleSharded"},
-    "SimpleSharded": {1: "int", 2: "bytes", 3: "int"},
-    "Annotation": {1: "bytes", 2: "Entry"},
-    "ValueInfo": {1: "bytes", 2: "Type", 3: "bytes", 4: "Entry"},
-    "Type": {
-        1: "TensorType", 4: "ElementType", 5: "MapType", 6: "bytes", 7: "Opaque", 8: "TensorType", 9: "ElementType",
-    },
-    "TensorType": {1: "int", 2: "Shape"},
-    "ElementType": {1: "Type"},
-    "MapType": {1: "int", 2: "Type"},
-    "Opaque": {1: "bytes", 2: "bytes"},
-    "Shape": {1: "Dimension"},
-    "Dimension": {1: "int", 2: "bytes", 3: "bytes"},
-}  # fmt: skip
-"""Message → field number → number kind (`int`, `ints`, …), `bytes`, or the message inside."""
-
-WIRES = {
-    "int": (VARINT,),
-    "ints": (VARINT, LENGTH),
-    "float": (FIXED32,),
-    "floats": (FIXED32, LENGTH),
-    "doubles": (FIXED64, LENGTH),
-}
-"""Wire types of number kinds; everything else is length-delimited."""
-
-SINGLE = {
-    "Model": {1, 7},
-    "Node": {4, 7, 8},
-    "Attribute": {1, 4, 5, 6, 20, 22},
-    "Tensor": {2, 8, 9, 14},
-    "Sparse": {1, 2},
-    "Function": {1, 10, 13},
-    "Entry": {1, 2},
-}
-"""Fields that stand once: of two, one parser takes the last, another merges them."""
-
-
-class DataType(NamedTuple):
-    """One ONNX element type: its canonical name, bits of an item, and the field that holds items as numbers."""
-
-    name: str
-    bits: int
-    field: int
-
-
-FLOATS, INT32S, INT64S, DOUBLES, UINT64S = 4, 5, 7, 10, 11
-STRINGS = 8
-DATA_TYPES: dict[int, DataType] = {
-    1: DataType("F32", 32, FLOATS),
-    2: DataType("U8", 8, INT32S),
-    3: DataType("I8", 8, INT32S),
-    4: DataType("U16", 16, INT32S),
-    5: DataType("I16", 16, INT32S),
-    6: DataType("I32", 32, INT32S),
-    7: DataType("I64", 64, INT64S),
-    9: DataType("BOOL", 8, INT32S),
-    10: DataType("F16", 16, INT32S),
-    11: DataType("F64", 64, DOUBLES),
-    12: DataType("U32", 32, UINT64S),
-    13: DataType("U64", 64, UINT64S),
-    14: DataType("C64", 64, FLOATS),
-    15: DataType("C128", 128, DOUBLES),
-    16: DataType("BF16", 16, INT32S),
-    17: DataType("F8_E4M3", 8, INT32S),
-    18: DataType("F8_E4M3FNUZ", 8, INT32S),
-    19: DataType("F8_E5M2", 8, INT32S),
-    20: DataType("F8_E5M2FNUZ", 8, INT32S),
-    21: DataType("U4", 4, INT32S),
-    22: DataType("I4", 4, INT32S),
-    23: DataType("F4", 4, INT32S),
-    24: DataType("F8_E8M0", 8, INT32S),
-    25: DataType("U2", 2, INT32S),
-    26: DataType("I2", 2, INT32S),
-    27: DataType("F6_E2M3", 6, INT32S),
-    28: DataType("F6_E3M2", 6, INT32S),
-}
-"""8 is STRING, which has no fixed width."""
 
 Key = tuple[str, str, str]
 """What a node calls: domain, operator, overload."""
@@ -188,6 +89,8 @@ class OnnxReading(Reading):
     opsets: tuple[tuple[str, int], ...] = ()
     operators: tuple[Operator, ...] = ()
     external: tuple[ExternalData, ...] = ()
+    texts: tuple[Text, ...] = ()
+    """Values of metadata, the first 4 KiB of each."""
 
 
 def read(source: Source, budget: Budget, name: str) -> Reading:
@@ -222,6 +125,8 @@ def _top(model: "_Model", size: int) -> list[Field]:
 
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+_ENCODED = re.compile(r"(?i)(?:%2e|\.){2}(?:%2f|%5c|/)")
+"""`../` as addresses spell it; nobody writes it but to slip past whoever compares."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -235,9 +140,9 @@ def location_problem(location: str) -> str:
         ("control-character", not location.isprintable()),
         ("drive", bool(_DRIVE.match(location))),
         ("url", bool(_SCHEME.match(location)) or "://" in location),
-        ("absolute", location.startswith(("/", "\\"))),
+        ("absolute", location.startswith(("/", "\\", "~"))),
         ("backslash", "\\" in location),
-        ("parent", ".." in (part.strip() for part in parts)),
+        ("parent", ".." in (part.strip() for part in parts) or bool(_ENCODED.search(location))),
         ("directory", parts[-1] in ("", ".")),
     )
     return next((problem for problem, found in checks if found), "")
@@ -287,6 +192,7 @@ class _Model:
     first: dict[Key, int] = field(default_factory=dict)
     functions: dict[Key, Counter[Key]] = field(default_factory=dict)
     external: list[ExternalData] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
 
     # -- notes
 
@@ -319,6 +225,7 @@ class _Model:
             if kind is None or item.wire not in WIRES.get(kind, (LENGTH,)):
                 code = "unknown-field" if kind is None else "wire-type"
                 self.odd(code, f"{message} field {item.number}, wire type {item.wire}", offset=item.start)
+                self._hidden(message, item)
                 continue
             if item.number in single:
                 if item.number in seen:
@@ -328,11 +235,33 @@ class _Model:
                 seen.add(item.number)
             yield item
 
+    def _hidden(self, message: str, item: Field) -> None:
+        """What stands in a field that nobody knows is carried along, and may be taken out again."""
+        length = item.end - item.start
+        if item.wire == LENGTH and length >= SHORTEST_PICKLE and len(self.parts) < MAX_PARTS:
+            part = program_part(self.source, item.start, length, f"{message} field {item.number}")
+            self.parts += [part] if part is not None else []
+
+    def _text_field(self, item: Field, name: str) -> None:
+        """A text that people or tools read: is it one, or something that runs?"""
+        length = item.end - item.start
+        if length < SHORTEST_PICKLE or len(self.parts) >= MAX_PARTS:
+            return
+        start = self.wire.bytes(item.start, min(item.end, item.start + HEAD))
+        if name == "metadata" and len(self.texts) < MAX_PARTS:
+            self.texts.append(Text(start.decode("utf-8", "surrogateescape"), name, item.start))
+        if length <= HEAD or text_part(start, name) is not None or looks_packed(start):
+            self.budget.need_memory(length, "a text of the model")
+            part = text_part(start if length <= HEAD else self.source.read(item.start, length), name)
+            self.parts += [part] if part is not None else []
+
     def check(self, message: str, start: int, end: int, depth: int) -> None:
         """Walk a message of which only the form matters."""
         for item in self.each(message, start, end, depth):
             inner = SCHEMA[message][item.number]
-            if inner in SCHEMA:
+            if message == "Entry" and item.number == 2:
+                self._text_field(item, "metadata")
+            elif inner in SCHEMA:
                 self.check(inner, item.start, item.end, depth + 1)
 
     def text(self, item: Field) -> str:
@@ -352,6 +281,8 @@ class _Model:
                     self.ir_version = signed(item.value)
                 case 2:
                     self.producer = self.text(item)
+                case 6:
+                    self._text_field(item, "doc_string")
                 case 7:
                     self.graph(item, "", 1, None)
                 case 8:
@@ -444,14 +375,18 @@ class _Model:
 
     def attribute(self, item: Field, label: str, depth: int, caller: Key | None) -> None:
         """One attribute: a value, tensors, or whole graphs."""
-        name, inner = "", []
+        name, context, inner = "", "", []
         for part in self.each("Attribute", item.start, item.end, depth):
             if part.number == 1:
                 name = self.text(part)
             elif part.number in (4, 9):
                 self._program(part.start, part.end - part.start, f"{label}/bytes")
+                context = context or self.text(part) if part.end - part.start < MAX_PATH else context
             elif SCHEMA["Attribute"][part.number] in SCHEMA:
                 inner.append(part)
+        if name == "ep_cache_context" and location_problem(context) in ("absolute", "parent", "drive", "url"):
+            message = f'the compiled program is loaded from "{visible(context, 80)}", outside of the model\'s folder'
+            self.odd("context-outside", message, offset=item.start, part=label)
         for part in inner:
             match SCHEMA["Attribute"][part.number]:
                 case "Tensor":
@@ -538,6 +473,8 @@ class _Model:
                     pieces.append(part)
             case 6:
                 tensor.strings += 1
+                if tensor.strings <= MAX_STRINGS:
+                    self._text_field(part, "a tensor of strings")
             case 8:
                 tensor.name = self.text(part)
             case 9:
@@ -735,6 +672,7 @@ class _Model:
             opsets=tuple(self.opsets),
             operators=tuple(self._operators()),
             external=tuple(self.external),
+            texts=tuple(self.texts),
         )
 
     def _operators(self) -> Iterator[Operator]:

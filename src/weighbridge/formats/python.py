@@ -8,13 +8,11 @@ What cannot be followed has names that begin with `?` (some object) or `unbound.
 """
 
 import ast
-import base64
-import binascii
 import builtins
-import codecs
 import re
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 from functools import lru_cache
@@ -23,7 +21,8 @@ from typing import NamedTuple
 from weighbridge.core.budget import Budget
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
-from weighbridge.formats.reading import Gap, Reading
+from weighbridge.formats.pythonfold import MAX_FOLDED, Names, argument, fold
+from weighbridge.formats.reading import Anomaly, Gap, Reading
 from weighbridge.formats.text import bidi_anomalies
 
 MAX_SOURCE = 1024**2
@@ -33,13 +32,40 @@ MAX_VALUES = 4
 MAX_NAME = 200
 MAX_PASSES = 8
 """Rounds of following `a = b` until nothing new is bound."""
-MAX_FOLDED = 10_000
 MAX_USES = 200_000
 MAX_WALKED = 1_000_000
 """Steps inside arguments of calls inside arguments."""
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "ascii", "us-ascii": "ascii"}
 _CODECS |= dict.fromkeys(("latin-1", "latin1", "iso-8859-1", "iso-latin-1"), "latin-1")
+_CODECS |= {
+    name: name
+    for name in (
+        "cp1251",
+        "cp1252",
+        "cp949",
+        "gbk",
+        "gb2312",
+        "gb18030",
+        "big5",
+        "euc-jp",
+        "euc-kr",
+        "shift-jis",
+        "koi8-r",
+    )
+}
+_CODECS |= {
+    name: name for name in (f"iso-8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16))
+}
+_HIDING = {
+    "utf-7": "utf-7",
+    "utf7": "utf-7",
+    "u7": "utf-7",
+    "unicode-escape": "unicode-escape",
+    "unicodeescape": "unicode-escape",
+}
+_HIDING |= {"raw-unicode-escape": "raw-unicode-escape", "rawunicodeescape": "raw-unicode-escape"}
+"""Encodings (PEP 263) in which a comment or text for people is code for Python; both are looked at."""
 _BUILTINS = frozenset(dir(builtins))
 _PARSING = threading.Lock()
 """`ast.parse` warns about odd literals through a process-wide filter, so that only one thread may change it."""
@@ -71,6 +97,10 @@ class Use(NamedTuple):
     """Likewise; the name is `**` for an unpacked mapping."""
     inner: frozenset[str] = frozenset()
     """Names of everything called inside the arguments."""
+    base: bool = False
+    """True where a class statement only names it as a base."""
+    kept: bool = False
+    """True where it is only given a name that is followed, compared or caught."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,13 +133,14 @@ def read(source: Source, budget: Budget, name: str) -> PythonReading:
     if source.size > MAX_SOURCE:
         return _unread("", "limit-python", f"source of {source.size} bytes, limit {MAX_SOURCE}")
     data = source.read(0, source.size)
-    codec = _codec(data)
+    codec, declared = _codec(data)
     if codec is None:
-        return _unread("", "python-encoding", "the encoding that the file declares is not read here")
+        message = f"the encoding that the file declares, {declared}, is not read here"
+        return _unread(data.decode("latin-1"), "python-encoding", message)
     try:
         text = data.decode(codec).removeprefix("\ufeff")
         budget.tick()
-        tree = parse(text)
+        tree = parse(text.replace("\0", ""))
         facts = _Facts(tree)
     except UnicodeDecodeError as error:
         return _unread("", "python-encoding", f"not {codec}: {error.reason}")
@@ -127,7 +158,8 @@ def read(source: Source, budget: Budget, name: str) -> PythonReading:
         functions=tuple(facts.functions),
         classes=tuple(facts.classes),
         bases=tuple(facts.bases),
-        anomalies=bidi_anomalies(text),
+        anomalies=(*_hiding(codec), *bidi_anomalies(text)),
+        gaps=(Gap(code="python-syntax", message="NUL bytes stand in it"),) if "\0" in text else (),
         keep=True,
     )
 
@@ -147,13 +179,21 @@ def _unread(text: str, code: str, message: str) -> PythonReading:
     return PythonReading(format="python", text=text, gaps=(Gap(code=code, message=message),), keep=True)
 
 
-def _codec(data: bytes) -> str | None:
-    """The declared encoding (PEP 263) where it is one that hides nothing."""
-    for line in data.splitlines()[:2]:
+def _codec(data: bytes) -> tuple[str | None, str]:
+    """The codec of the declared encoding (PEP 263) where it can be followed, and the encoding as declared."""
+    for line in data[:4096].splitlines()[:2]:
         cookie = _COOKIE.match(line)
         if cookie:
-            return _CODECS.get(cookie[1].decode("ascii").lower().replace("_", "-"))
-    return "utf-8"
+            name = cookie[1].decode("ascii").lower().replace("_", "-")
+            return _CODECS.get(name) or _HIDING.get(name), name[:40]
+    return "utf-8", "utf-8"
+
+
+def _hiding(codec: str) -> Iterator[Anomaly]:
+    if codec in _HIDING.values():
+        yield Anomaly(
+            code="hiding-encoding", message=f"is written in {codec}, in which code looks like a comment"
+        )
 
 
 @dataclass(slots=True)
@@ -194,6 +234,20 @@ class _Facts:
                 self.imports += [Import(module, alias.name, node.lineno, scope) for alias in node.names]
             case ast.Call():
                 self._call(node, scope, owner)
+            case ast.AnnAssign():
+                self._annotations((node.annotation,), scope, owner)
+                self._visit_all((node.target, node.value), scope, owner)
+            case ast.Assign(targets=[ast.Name()], value=ast.Attribute() | ast.Name()) if scope == owner:
+                self._reference(node.value, scope, owner, called=False, kept=True)
+            case ast.Raise(exc=ast.Attribute() | ast.Name()):
+                self._reference(node.exc, scope, owner, called=True)
+                self._visit_all((node.cause,), scope, owner)
+            case ast.Compare():
+                for part in (node.left, *node.comparators):
+                    self._kept(part, scope, owner)
+            case ast.ExceptHandler():
+                self._kept(node.type, scope, owner)
+                self._visit_all(node.body, scope, owner)
             case ast.Name(ctx=ast.Store() | ast.Del()):
                 pass
             case ast.Attribute() | ast.Name() | ast.Subscript():
@@ -203,19 +257,41 @@ class _Facts:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: str, owner: str) -> None:
         self._decorators(node.decorator_list, scope, owner)
-        self._visit_all((node.args, node.returns), scope, owner)
+        arguments = node.args
+        self._visit_all((*arguments.defaults, *arguments.kw_defaults), scope, owner)
+        every = (
+            *arguments.posonlyargs,
+            *arguments.args,
+            *arguments.kwonlyargs,
+            arguments.vararg,
+            arguments.kwarg,
+        )
+        self._annotations((node.returns, *(one.annotation for one in every if one)), scope, owner)
         name = f"{owner}.{node.name}" if owner else node.name
         self.functions.append(name)
         self._visit_all(node.body, name, name)
 
     def _class(self, node: ast.ClassDef, scope: str, owner: str) -> None:
         self._decorators(node.decorator_list, scope, owner)
-        self._visit_all((*node.bases, *node.keywords), scope, owner)
+        for base in node.bases:
+            if isinstance(base, ast.Name | ast.Attribute):
+                for reference in self.names.resolve(base):
+                    self._note(Use(reference, node.lineno, scope, base=True))
+            else:
+                self._visit(base, scope, owner)
+        self._visit_all(node.keywords, scope, owner)
         name = f"{owner}.{node.name}" if owner else node.name
         self.classes.append(name)
         bases = (*node.bases, *(keyword.value for keyword in node.keywords))
         self.bases.append((name, tuple(ref for base in bases for ref in self.names.resolve(base))))
         self._visit_all(node.body, scope, name)
+
+    def _annotations(self, nodes: Iterable[ast.AST | None], scope: str, owner: str) -> None:
+        """Only calls in annotations do anything; the names that stand in them are not used."""
+        for node in nodes:
+            for inner in ast.walk(node) if node is not None else ():
+                if isinstance(inner, ast.Call | ast.NamedExpr | ast.Await):
+                    self._visit(inner, scope, owner)
 
     def _decorators(self, decorators: list[ast.expr], scope: str, owner: str) -> None:
         """A decorator is called with what it decorates."""
@@ -226,8 +302,9 @@ class _Facts:
                 self._reference(node, scope, owner, called=True)
 
     def _call(self, node: ast.Call, scope: str, owner: str) -> None:
-        arguments = tuple(_argument(argument) for argument in node.args[:4])
-        keywords = tuple((k.arg or "**", _argument(k.value)) for k in node.keywords[:16])
+        known = self.names.constants
+        arguments = tuple(argument(item, known) for item in node.args[:4])
+        keywords = tuple((k.arg or "**", argument(k.value, known)) for k in node.keywords[:16])
         inner = frozenset(self._called_inside(node))
         functions = self.names.resolve(node.func)
         for name in functions:
@@ -252,8 +329,8 @@ class _Facts:
         below = [*node.args, *(keyword.value for keyword in node.keywords)]
         if len(below) > 8 or all(isinstance(item, ast.Constant) for item in below):
             return
-        for argument in below:
-            for inner in ast.walk(argument):
+        for part in below:
+            for inner in ast.walk(part):
                 self.walked += 1
                 if self.walked > MAX_WALKED:
                     raise _TooMuchError("calls inside calls without end")
@@ -262,9 +339,19 @@ class _Facts:
                 elif isinstance(inner, ast.Name):
                     yield from (name for name in self.names.resolve(inner) if "()" in name)
 
-    def _reference(self, node: ast.AST, scope: str, owner: str, *, called: bool) -> None:
+    def _kept(self, node: ast.expr | None, scope: str, owner: str) -> None:
+        """Operands of comparisons and classes of exceptions: named, and never called."""
+        if isinstance(node, ast.Set | ast.Tuple | ast.List):
+            for item in node.elts:
+                self._kept(item, scope, owner)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            self._reference(node, scope, owner, called=False, kept=True)
+        elif node is not None:
+            self._visit(node, scope, owner)
+
+    def _reference(self, node: ast.AST, scope: str, owner: str, *, called: bool, kept: bool = False) -> None:
         for name in self.names.resolve(node):
-            self._note(Use(name, getattr(node, "lineno", 0), scope, called))
+            self._note(Use(name, getattr(node, "lineno", 0), scope, called, kept=kept))
         self._below(node, scope, owner)
 
     def _below(self, node: ast.AST, scope: str, owner: str) -> None:
@@ -278,6 +365,8 @@ class _Facts:
 
 
 def _is_main(test: ast.expr) -> bool:
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(_is_main(part) for part in test.values)
     return (
         isinstance(test, ast.Compare)
         and isinstance(test.left, ast.Name)
@@ -295,14 +384,30 @@ class _Names:
     def __init__(self, tree: ast.Module) -> None:
         self._bound: dict[str, set[str]] = {"__builtins__": {"builtins"}}
         self._values: list[tuple[str, ast.expr]] = []
+        self._stores: Counter[str] = Counter()
         for node in ast.walk(tree):
             self._bind(node)
+        self.constants = self._constants()
         for _ in range(MAX_PASSES):
             before = sum(map(len, self._bound.values()))
             for name, value in self._values:
                 self._add(name, self.resolve(value))
             if sum(map(len, self._bound.values())) == before:
                 break
+
+    def _constants(self) -> Names:
+        """Names that are bound once, to a constant: `a = "sys"`, `b = a + "tem"`."""
+        once = [(name, value) for name, value in self._values if self._stores[name] == 1]
+        names = Names()
+        found = names.values
+        for _ in range(MAX_PASSES):
+            before = len(found)
+            for name, value in once[:MAX_FOLDED]:
+                if name not in found and (constant := fold(value, names)) is not None:
+                    found[name] = constant
+            if len(found) == before:
+                break
+        return names
 
     def _bind(self, node: ast.AST) -> None:
         match node:
@@ -322,8 +427,10 @@ class _Names:
             case ast.AnnAssign() | ast.NamedExpr() if node.value is not None:
                 self._assign(node.target, node.value)
             case ast.Name(ctx=ast.Store() | ast.Del()):
+                self._stores[node.id] += 1
                 self._bound.setdefault(node.id, set())
             case ast.arg():
+                self._stores[node.arg] += 2
                 self._bound.setdefault(node.arg, set())
             case (
                 ast.ExceptHandler(name=str(name))
@@ -389,7 +496,7 @@ class _Names:
 
     def _item(self, node: ast.Subscript) -> tuple[str, ...]:
         """`sys.modules["os"]`, `builtins.__dict__["exec"]` and `globals()["f"]` are names too."""
-        key = fold(node.slice)
+        key = fold(node.slice, self.constants)
         found: list[str] = []
         for base in self.resolve(node.value):
             if isinstance(key, str) and base == "sys.modules":
@@ -410,14 +517,14 @@ class _Names:
         """Calls whose value is a name: `getattr(os, "system")`, `__import__("os")`, `vars(os)`."""
         if not node.args or not _SPECIAL.intersection(functions):
             return
-        first = fold(node.args[0])
+        first = fold(node.args[0], self.constants)
         for name in functions:
             if name in ("builtins.__import__", "importlib.import_module", "importlib.__import__"):
                 if isinstance(first, str) and first:
                     top = first.partition(".")[0] if name != "importlib.import_module" else first
                     yield top if not first.startswith(".") else f".{first}"
             elif name == "builtins.getattr" and len(node.args) > 1:
-                attribute = fold(node.args[1])
+                attribute = fold(node.args[1], self.constants)
                 for base in self.resolve(node.args[0]):
                     yield f"{base}.{attribute}" if isinstance(attribute, str) else f"{base}.?"
             elif name == "builtins.vars":
@@ -443,89 +550,3 @@ def _short(name: str) -> str:
 def _some(names: Iterable[str]) -> tuple[str, ...]:
     unique = tuple(dict.fromkeys(names))
     return unique if len(unique) <= MAX_BINDINGS else (*unique[:MAX_BINDINGS], "?")
-
-
-def fold(node: ast.AST) -> object:
-    """The constant that an expression of constants stands for; None where it does not fold (or is None)."""
-    try:
-        value = _fold(node)
-    except (ValueError, TypeError, LookupError, binascii.Error, RecursionError):
-        return None
-    return value if not isinstance(value, str | bytes) or len(value) <= MAX_FOLDED else None
-
-
-def _argument(node: ast.AST) -> object:
-    if isinstance(node, ast.List | ast.Tuple) and len(node.elts) <= 64:
-        return " ".join(_words(item) for item in node.elts)
-    value = fold(node)
-    return _words(node) if value is None and isinstance(node, ast.JoinedStr | ast.BinOp) else value
-
-
-def _words(node: ast.AST) -> str:
-    """A text with `…` for what does not fold."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(_words(part) for part in node.values[:64])
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and not isinstance(node.left, ast.BinOp):
-        return _words(node.left) + _words(node.right)
-    value = fold(node)
-    return value if isinstance(value, str) else "…"
-
-
-def _fold(node: ast.AST) -> object:
-    match node:
-        case ast.Constant():
-            return node.value
-        case ast.JoinedStr():
-            return "".join(str(_must(part)) for part in node.values)
-        case ast.BinOp(op=ast.Add()):
-            left, right = _must(node.left), _must(node.right)
-            if isinstance(left, str) and isinstance(right, str):
-                return left + right
-            return left + right if isinstance(left, bytes) and isinstance(right, bytes) else None
-        case ast.Subscript(slice=ast.Slice(lower=None, upper=None, step=ast.UnaryOp(op=ast.USub()))):
-            value = _must(node.value)
-            return value[::-1] if isinstance(value, str | bytes) else None
-        case ast.Call():
-            return _fold_call(node)
-        case _:
-            return None
-
-
-def _must(node: ast.AST) -> object:
-    value = _fold(node)
-    if value is None or (isinstance(value, str | bytes) and len(value) > MAX_FOLDED):
-        raise ValueError
-    return value
-
-
-def _fold_call(node: ast.Call) -> object:
-    """`chr(111)`, `"".join([...])`, `base64.b64decode("...").decode()`, `bytes.fromhex("...")`."""
-    if node.keywords:
-        return None
-    match node.func:
-        case ast.Name(id="chr"):
-            code = _must(node.args[0])
-            return chr(code) if isinstance(code, int) else None
-        case ast.Attribute(attr="join") if isinstance(node.args[0], ast.List | ast.Tuple):
-            glue = _must(node.func.value)
-            return (
-                glue.join(str(_must(item)) for item in node.args[0].elts) if isinstance(glue, str) else None
-            )
-        case ast.Attribute(attr="decode") if not isinstance(node.func.value, ast.Name):
-            value = _must(node.func.value)
-            return value.decode("utf-8") if isinstance(value, bytes) else None
-        case ast.Attribute(attr="encode"):
-            value = _must(node.func.value)
-            return value.encode("utf-8") if isinstance(value, str) else None
-        case ast.Attribute(attr="b64decode"):
-            value = _must(node.args[0])
-            return base64.b64decode(value) if isinstance(value, str | bytes) else None
-        case ast.Attribute(attr="fromhex"):
-            value = _must(node.args[0])
-            return bytes.fromhex(value) if isinstance(value, str) else None
-        case ast.Attribute(attr="decode", value=ast.Name(id="codecs")):
-            value, codec = _must(node.args[0]), _must(node.args[1])
-            rotated = isinstance(value, str) and codec in ("rot13", "rot_13")
-            return codecs.decode(value, "rot13") if rotated and isinstance(value, str) else None
-        case _:
-            return None

@@ -76,6 +76,10 @@ class Reading:
     """The tensors in it; None where this format holds none, or they could not be listed (see `tensors_unlisted`)."""
     tensors_unlisted: str = ""
     """Why a format that does hold tensors could not list them; "" otherwise."""
+    tensors_found: tuple[TensorRef, ...] = ()
+    """Those that were found where not all could be listed: for whoever takes a part, by name."""
+    tensors_left: tuple[tuple[str, str], ...] = ()
+    """(name, why) of the tensors that could not be listed, as far as they have names."""
     externals: tuple[str, ...] = ()
     """Sibling files of raw data that this one refers to (ONNX external data), relative to its own folder."""
     keep: bool = False

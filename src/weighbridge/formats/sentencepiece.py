@@ -34,7 +34,7 @@ def read(source: Source, budget: Budget, name: str) -> SentencePieceModel:
             raise InputError("not-this-format", f"no SentencePiece field at byte {at}")
         if field == PIECES:
             pieces += 1
-            if length and data[start] != 0x0A:
+            if length and (data[start] != 0x0A or _is_node(data, start, start + length)):
                 raise InputError("not-this-format", f"no piece at byte {start}")
             if pieces % _TICK == 0:
                 budget.tick()
@@ -45,6 +45,12 @@ def read(source: Source, budget: Budget, name: str) -> SentencePieceModel:
     if not trained or not pieces:
         raise InputError("not-this-format", "no trainer or normaliser in it")
     return SentencePieceModel(format="sentencepiece", pieces=pieces, gaps=tuple(gaps[:100]))
+
+
+def _is_node(data: bytes, start: int, end: int) -> bool:
+    """Whether a second text follows the first, as in the nodes of other protobufs; a piece goes on with its score."""
+    length, at = _varint(data, start + 1)
+    return at + length < end and data[at + length] == 0x12
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -10,6 +10,8 @@ import re
 from functools import cache
 
 from weighbridge.core.source import Source
+from weighbridge.formats.frameworksniff import framework_candidates
+from weighbridge.formats.tfsniff import tensorflow_candidates
 
 HEAD = 4096
 TAIL = 65_536 + 22 + 20
@@ -25,11 +27,34 @@ MAGIC: tuple[tuple[bytes, int, str], ...] = (
     (b"\x5d\x00", 0, "compressed"),
     (b"\x04\x22\x4d\x18", 0, "compressed"),
     (b"\x28\xb5\x2f\xfd", 0, "compressed"),
+    (b"\x2a\x4d\x18", 1, "compressed"),
     (b"ZF", 0, "compressed"),
     (b"\x78\x01", 0, "compressed"),
     (b"\x78\x5e", 0, "compressed"),
     (b"\x78\x9c", 0, "compressed"),
     (b"\x78\xda", 0, "compressed"),
+    (b"7z\xbc\xaf\x27\x1c", 0, "7z"),
+    (b"Rar!\x1a\x07", 0, "unopened"),
+    (b"MSCF\0\0\0\0", 0, "unopened"),
+    (b"!<arch>\n", 0, "unopened"),
+    (b"!<thin>\n", 0, "unopened"),
+    (b"07070", 0, "unopened"),
+    (b"\x1f\x9d\x90", 0, "unopened"),
+    (b"\x89LZO\0\r\n\x1a\n", 0, "unopened"),
+    (b"\xff\x06\0\0sNaPpY", 0, "unopened"),
+    (b"LZIP", 0, "unopened"),
+    (b"MSWIM\0\0\0", 0, "unopened"),
+    (b"hsqs", 0, "unopened"),
+    (b"xar!", 0, "unopened"),
+    (b"**ACE**", 7, "unopened"),
+    (b"\x02\x21\x4c\x18", 0, "unopened"),
+    (b"ITSF", 0, "unopened"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0, "unopened"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0, "document"),
+    (b"{\\rtf", 0, "document"),
+    (b"%!PS", 0, "document"),
+    (b"\x4c\0\0\0\x01\x14\x02\0", 0, "document"),
+    (b"jartsr=", 0, "executable"),
     (b"\x7fELF", 0, "executable"),
     (b"MZ", 0, "executable"),
     (b"\xfe\xed\xfa", 0, "executable"),
@@ -37,11 +62,19 @@ MAGIC: tuple[tuple[bytes, int, str], ...] = (
     (b"\xcf\xfa\xed\xfe", 0, "executable"),
     (b"\xca\xfe\xba\xbe", 0, "executable"),
     (b"\x00asm", 0, "executable"),
+    (b"dex\n03", 0, "executable"),
+    (b"\x1bL", 0, "executable"),
+    (b"BC\xc0\xde", 0, "executable"),
+    (b"\xde\xc0\x17\x0b", 0, "executable"),
+    (b"\xc6\x1f\xbc\x03", 0, "executable"),
     (b"\x89PNG\r\n\x1a\n", 0, "image"),
     (b"\xff\xd8\xff", 0, "image"),
     (b"GIF8", 0, "image"),
     (b"WEBP", 8, "image"),
+    (b"\x0c\xdb\x3a\x2a", 0, "orbax"),
     (b"version https://git-lfs", 0, "lfs-pointer"),
+    (b"ET12", 4, "executorch"),
+    (b"FT01", 4, "executorch"),
 )
 
 SCRIPT_SUFFIXES = (
@@ -61,7 +94,12 @@ SUFFIXES: dict[str, str] = {
     ".json": "json",
     ".jsonl": "json",
     ".ndjson": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
     ".svg": "image",
+    ".mlmodel": "coreml",
+    ".msgpack": "msgpack",
+    **dict.fromkeys((".xml", ".pmml", ".xsl", ".xslt", ".rdf", ".urdf", ".dae", ".plist"), "xml"),
     ".safetensors": "safetensors",
     ".onnx": "onnx",
     ".npy": "npy",
@@ -70,6 +108,15 @@ SUFFIXES: dict[str, str] = {
     **dict.fromkeys(SCRIPT_SUFFIXES, "executable"),
 }
 """Loaders that go by name take whatever bytes stand there."""
+
+NAMES: dict[str, str] = {
+    **dict.fromkeys((".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"), "zarr"),
+    **dict.fromkeys(("_METADATA", "_CHECKPOINT_METADATA", "_sharding"), "orbax"),
+}
+"""Whole file names that a loader looks for."""
+
+ONNX_TEXT = (".onnxtxt", ".onnxtext", ".onnxjson", ".onnx.json", ".onnx.textproto", ".onnx.txtpb")
+"""Names under which `onnx.load` takes text for a model."""
 
 PICKLE_SUFFIXES = frozenset(
     {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pdparams", ".pdopt"}
@@ -86,28 +133,48 @@ def candidates(source: Source, name: str) -> tuple[str, ...]:
     found = [kind for magic, at, kind in _magic(head[0]) if head.startswith(magic, at)]
     if suffix in SUFFIXES and "lfs-pointer" not in found:
         found.append(SUFFIXES[suffix])
+    if starts_like_zlib(head) or starts_like_lzma(head):
+        found.append("compressed")
     if ends_like_zip(source):
         found.append("zip")
     if starts_like_old_tar(head):
         found.append("tar")
+    if is_disk_image(source) or suffix == ".br":
+        found.append("unopened")
     if holds_hdf5(source):
         found.append("hdf5")
     if starts_like_safetensors(head):
         found.append("safetensors")
     if starts_like_onnx(head):
         found.append("onnx")
+    if head[4:8] == b"ORTM" or name.lower().endswith(ONNX_TEXT):
+        found.append("onnx-text")
+    if (kind := NAMES.get(name.rpartition("/")[2])) is not None:
+        found.append(kind)
+    if starts_like_msgpack(head):
+        found.append("msgpack")
+    if starts_like_coreml(head):
+        found.append("coreml")
+    if head[4:8] == b"\x02\0\0\0" and head[64:68] == b"\xef\xbe\xad\xde":
+        found.append("coreml-weights")
+    found += framework_candidates(head, suffix, name, text=looks_like_text(head))
+    found += tensorflow_candidates(head, name, source)
     if starts_like_sentencepiece(head):
         found.append("sentencepiece")
     if starts_like_pickle(head, source.size) or (suffix in PICKLE_SUFFIXES and "zip" not in found):
         found.append("pickle")
     if looks_like_json(head) and "notebook" not in found:
         found.append("json")
-    if head.startswith(b"#!") and suffix not in _PYTHON:
+    if head.startswith((b"#!", b"@echo ", b"@ECHO ", b"@Echo ", b"<?php")) and suffix not in _PYTHON:
         found.append("executable")
     if starts_like_bytecode(head):
         found.append("executable")
+    if 0 <= head.find(b"%PDF-") < 1024:
+        found.append("document")
     if looks_like_svg(head):
         found.append("image")
+    if starts_like_xml(head):
+        found.append("xml")
     if not _CLAIMED.intersection(found) and looks_like_text(head):
         found.append("text")
     return tuple(dict.fromkeys(found))
@@ -120,13 +187,31 @@ def _magic(first: int) -> tuple[tuple[bytes, int, str], ...]:
 
 
 _PYTHON = frozenset({".py", ".pyw", ".pyi"})
-_CLAIMED = frozenset({"python", "notebook", "template"})
+_CLAIMED = frozenset({"python", "notebook", "template", "yaml"})
 """Kinds that the name alone decides: such a file is never excused as plain text."""
 
 
 def _suffix(name: str) -> str:
+    if name.rpartition("/")[2] == "MLmodel":
+        return ".yaml"
     _, dot, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if dot and "/" not in suffix else ""
+
+
+def starts_like_zlib(head: bytes) -> bool:
+    """A header of RFC 1950 for any window, without a dictionary, and a first block of deflate that can be one."""
+    if len(head) < 8 or head[0] & 0x0F != 8 or head[0] >> 4 > 7 or head[1] & 0x20:
+        return False
+    return int.from_bytes(head[:2], "big") % 31 == 0 and head[2] & 6 != 6
+
+
+def starts_like_lzma(head: bytes) -> bool:
+    """The 13 bytes of an `.lzma` file: properties, a dictionary of a usual size, and a length that is unknown or small."""
+    if len(head) < 14 or head[0] >= 225 or head[13]:
+        return False
+    size, length = int.from_bytes(head[1:5], "little"), head[5:13]
+    usual = size >= 4096 and (size & (size - 1) == 0 or (size // 3 & (size // 3 - 1) == 0 and size % 3 == 0))
+    return usual and (length == b"\xff" * 8 or not any(length[5:]))
 
 
 def ends_like_zip(source: Source) -> bool:
@@ -135,6 +220,14 @@ def ends_like_zip(source: Source) -> bool:
         return True
     start = max(0, source.size - TAIL)
     return b"PK\x05\x06" in source.read(start, TAIL)
+
+
+def is_disk_image(source: Source) -> bool:
+    """The marks of an ISO 9660 image (in its sector 16) and of an Apple disk image (512 bytes before the end)."""
+    size = source.size
+    if size >= 0x8006 and source.read(0x8001, 5) == b"CD001":
+        return True
+    return size >= 512 and source.read(size - 512, 4) == b"koly"
 
 
 def starts_like_old_tar(head: bytes) -> bool:
@@ -173,6 +266,22 @@ def starts_like_onnx(head: bytes) -> bool:
     return len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 40
 
 
+def starts_like_msgpack(head: bytes) -> bool:
+    """A map that is not empty, whose first key is a short text: how trees of parameters begin."""
+    at = {0xDE: 3, 0xDF: 5}.get(head[0], 1 if 0x81 <= head[0] <= 0x8F else 0)
+    if not at or len(head) < at + 2:
+        return False
+    length = head[at] & 0x1F if 0xA1 <= head[at] <= 0xBF else head[at + 1] if head[at] == 0xD9 else 0
+    start = at + (2 if head[at] == 0xD9 else 1)
+    key = head[start : start + length]
+    return length > 0 and key.isascii() and not key.translate(None, _NOT_CONTROL)
+
+
+def starts_like_coreml(head: bytes) -> bool:
+    """A protobuf that begins with Model.specificationVersion (field 1, varint) and a description (field 2)."""
+    return len(head) > 4 and head[0] == 0x08 and 1 <= head[1] <= 40 and head[2] == 0x12
+
+
 def starts_like_sentencepiece(head: bytes) -> bool:
     """A protobuf whose first message is a piece: field 1, and in it field 1, a string that fits."""
     return len(head) > 4 and head[0] == 0x0A and head[2] == 0x0A and head[3] < head[1] < 0x80
@@ -191,6 +300,16 @@ def looks_like_json(head: bytes) -> bool:
 def looks_like_svg(head: bytes) -> bool:
     """An XML document that mentions `<svg` early."""
     return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" and b"<svg" in head[:1024]
+
+
+def starts_like_xml(head: bytes) -> bool:
+    """An XML declaration, a document type that is not HTML's, or the root of PMML or OpenVINO, in any wide encoding."""
+    start = head[:512].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if start.startswith(b"<!DOCTYPE"):
+        return start[9:].lstrip()[:4].lower() != b"html"
+    return start.startswith(
+        (b"<?xml", b"<PMML", b"<net ", b"\x4c\x6f\xa7\x94\x93", b"+ADw-?xml", b"+ADw-!DOCTYPE")
+    )
 
 
 def looks_like_text(head: bytes) -> bool:

@@ -16,7 +16,7 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.formats.membernames import Notes, collisions, note_link, note_name
+from weighbridge.formats.membernames import Notes, collisions, note_link, note_name, note_written_through
 from weighbridge.formats.reading import Gap, Part, Reading
 
 BLOCK = 512
@@ -83,9 +83,9 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         parts=tuple(_part(member) for member in members if member.source is not None) + rest,
     )
     if {"pickle", "storages", "tensors"} <= {member.name.removeprefix("./") for member in members}:
-        from weighbridge.formats import pytorch
+        from weighbridge.formats import pytorchlegacy
 
-        return pytorch.read_tar(tree, source, budget, name)
+        return pytorchlegacy.read_tar(tree, source, budget, name)
     return tree
 
 
@@ -229,23 +229,16 @@ def _note_member(work: _Work, member: TarMember) -> None:
 def _note_names(work: _Work, members: tuple[TarMember, ...]) -> None:
     """Duplicates, look-alikes, and members that are written through a link made before."""
     seen: set[str] = set()
-    links = {member.name.rstrip("/") for member in members if member.kind == b"2"}
     for member in members:
         if member.name in seen and member.kind != b"5":
             text = f'"{visible(member.name)}" stands twice; readers differ in which they take'
             work.notes.add("tar-duplicate-name", text, offset=member.header_at, part=member.name)
         seen.add(member.name)
-        if links and any(parent in links for parent in _parents(member.name)):
-            text = f'"{visible(member.name)}" is written through a link'
-            work.notes.add("link-escapes", text, offset=member.header_at, part=member.name)
+    links = {member.name for member in members if member.kind == b"2"}
+    note_written_through(work.notes, links, (member.name for member in members))
     for first, second in collisions(member.name for member in members if member.kind != b"5"):
         text = f'"{visible(first)}" and "{visible(second)}" are one name for some readers'
         work.notes.add("similar-names", text, part=second)
-
-
-def _parents(name: str) -> Iterator[str]:
-    steps = name.split("/")
-    return ("/".join(steps[:count]) for count in range(1, len(steps)))
 
 
 def _rest(work: _Work, at: int) -> tuple[Part, ...]:

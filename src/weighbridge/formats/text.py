@@ -1,7 +1,7 @@
-"""Text: README, LICENSE, vocabularies, CSV, YAML, TOML, HTML, requirements: decoded and checked to the last byte.
+"""Text: README, LICENSE, vocabularies, CSV, TOML, HTML, requirements: decoded and checked to the last byte.
 
 Says which characters a person would not see (bidirectional controls, Unicode TR36) and gives the text to the rules.
-Nothing in it is evaluated: YAML front matter and tags, Markdown and HTML stay text. The kind of text is taken from the
+Nothing in it is evaluated: front matter, Markdown and HTML stay text. The kind of text is taken from the
 name, because whoever reads it goes by the name too. Only the first 16 MiB are kept for rules; all of it is checked.
 """
 
@@ -30,7 +30,6 @@ _CONTROL = "".join(
 
 KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
-    (re.compile(r"(?i)\.ya?ml$|(^|/)MLmodel$"), "yaml"),
     (re.compile(r"(?i)\.x?html?$"), "html"),
     (re.compile(r"(?i)\.(xml|pmml|xsl|xslt|rdf|urdf|dae)$"), "xml"),
 )

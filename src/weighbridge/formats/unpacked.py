@@ -6,6 +6,8 @@ so that going back and forth in a bomb ends at its limit. Does not know archives
 """
 
 import bz2
+import lzma
+import sys
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -83,18 +85,127 @@ class Bzip2:
             return b""
         try:
             return self._run.decompress(packed, limit)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the second once it has failed before
             raise InputError("bad-stream", f"bzip2 stream is broken: {error}") from None
+
+
+class Zstd:
+    """One zstd frame. zip (method 93) and 7z hold them."""
+
+    def __init__(self) -> None:
+        self._run, self._broken = new_zstd()
+
+    @property
+    def ended(self) -> bool:
+        """See `Codec`."""
+        return self._run.eof
+
+    @property
+    def spare(self) -> int:
+        """See `Codec`."""
+        return len(self._run.unused_data)
+
+    def unpack(self, packed: bytes, limit: int) -> bytes:
+        """See `Codec`."""
+        if self._run.eof:
+            return b""
+        try:
+            return self._run.decompress(packed, limit)
+        except self._broken as error:
+            raise InputError("bad-stream", f"zstd stream is broken: {error}") from None
+
+
+class Lzma:
+    """LZMA as zip holds it (method 14): two bytes of version, the length of the properties, these, and the stream."""
+
+    def __init__(self) -> None:
+        self._run: lzma.LZMADecompressor | None = None
+        self._head = b""
+
+    @property
+    def ended(self) -> bool:
+        """See `Codec`."""
+        return self._run is not None and self._run.eof
+
+    @property
+    def spare(self) -> int:
+        """See `Codec`."""
+        return len(self._run.unused_data) if self._run is not None else 0
+
+    def unpack(self, packed: bytes, limit: int) -> bytes:
+        """See `Codec`."""
+        if self._run is None:
+            self._head += packed
+            if len(self._head) < ZIP_LZMA_HEAD:
+                return b""
+            self._run, packed = _zip_lzma(self._head), self._head[ZIP_LZMA_HEAD:]
+        if self._run.eof:
+            return b""
+        try:
+            return self._run.decompress(packed, limit)
+        except (lzma.LZMAError, EOFError) as error:
+            raise InputError("bad-stream", f"lzma stream is broken: {error}") from None
+
+
+ZIP_LZMA_HEAD = 9
+MAX_DICTIONARY = 256 * 1024**2
+
+
+def _zip_lzma(head: bytes) -> lzma.LZMADecompressor:
+    dictionary = int.from_bytes(head[5:9], "little")
+    if head[2:4] != b"\5\0" or head[4] >= 225 or dictionary > MAX_DICTIONARY:
+        raise InputError("bad-stream", "lzma properties that are not supported")
+    rest, lc = divmod(head[4], 9)
+    pb, lp = divmod(rest, 5)
+    spec = {"id": lzma.FILTER_LZMA1, "dict_size": max(4096, dictionary), "lc": lc, "lp": lp, "pb": pb}
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[spec])
+    except lzma.LZMAError as error:
+        raise InputError("bad-stream", f"lzma stream is broken: {error}") from None
+
+
+class Decompressor(Protocol):
+    """What the standard library's decompressor objects have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """True behind the stream's own end."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was handed in behind the end."""
+
+    @property
+    def needs_input(self) -> bool:
+        """False while it gives more without being handed any more."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most `max_length` bytes more."""
+
+
+WINDOW_LOG = 27
+"""zstd frames that need more than 128 MiB of memory are refused, as the command line tool does."""
+
+
+def new_zstd() -> tuple[Decompressor, type[Exception]]:
+    """A decompressor of one zstd frame, and what it raises."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    options = {int(zstd.DecompressionParameter.window_log_max): WINDOW_LOG}
+    return zstd.ZstdDecompressor(options=options), zstd.ZstdError
 
 
 class Shelf:
     """Unpacked contents that are still at hand, oldest thrown out first."""
 
-    __slots__ = ("_held", "_room")
+    __slots__ = ("_held", "_room", "_size")
 
     def __init__(self, budget: Budget) -> None:
         self._room = budget.limits.memory // SHELF_SHARE
         self._held: OrderedDict[object, bytes] = OrderedDict()
+        self._size = 0
 
     @property
     def room(self) -> int:
@@ -110,9 +221,10 @@ class Shelf:
 
     def put(self, key: object, data: bytes) -> None:
         """Keep `data`; the least recently used make room."""
+        self._size += len(data) - len(self._held.get(key, b""))
         self._held[key] = data
-        while len(self._held) > 1 and sum(map(len, self._held.values())) > self._room:
-            self._held.popitem(last=False)
+        while len(self._held) > 1 and self._size > self._room:
+            self._size -= len(self._held.popitem(last=False)[1])
 
 
 class Unpacked:

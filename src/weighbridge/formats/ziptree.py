@@ -10,6 +10,7 @@ Deliberately not here: which loader the archive is for (`formats.zip`), decrypti
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field
 from typing import NamedTuple
@@ -19,17 +20,23 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.formats.membernames import Notes, collisions, note_link, note_name
+from weighbridge.formats.membernames import Notes, collisions, note_link, note_name, note_written_through
 from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
 from weighbridge.formats.sniff import looks_like_text
-from weighbridge.formats.unpacked import Bzip2, Codec, Deflate, Shelf, Unpacked
+from weighbridge.formats.unpacked import Bzip2, Codec, Deflate, Lzma, Shelf, Unpacked, Zstd
 
 CHECKED = 16 * 1024**2
 """Contents up to this size are unpacked at once and held against their checksum."""
 STORED_CHECKED = 1024**2
-BOMB_SIZE = 32 * 1024**2
+BOMB_SIZE = 10_000_000
 BOMB_RATIO = 500
 """Together: a member that grows this much and this far. Deflate cannot do more than 1032."""
+BOMBS_TRIED = 20
+"""Members of one archive that grow like bombs and are unpacked to that size to see whether they do."""
+BOMB_TOTAL = 100_000_000
+"""The same for all members together, each of which may be small."""
+BOMB_COPIES = 8
+"""Archives in an archive that are byte for byte the same: each is unpacked again by whoever unpacks them all."""
 END_SEARCH = 66_000
 """How far from the end readers look for the end record: 65,535 bytes of comment and the records themselves."""
 OVERRUN = 4096
@@ -38,8 +45,10 @@ MAX_ENDS = 8
 STREAM_SEARCH = 64 * 1024**2
 """How far the end of a stored entry without a length is looked for."""
 
-STORED, DEFLATED, BZIP2 = 0, 8, 12
-CODECS: dict[int, type[Codec]] = {DEFLATED: Deflate, BZIP2: Bzip2}
+STORED, DEFLATED, BZIP2, LZMA, ZSTD = 0, 8, 12, 14, 93
+SPECIAL = {0o020000: "character device", 0o060000: "block device", 0o010000: "FIFO", 0o140000: "socket"}
+"""File types of POSIX that no model needs, and that some unpackers make."""
+CODECS: dict[int, type[Codec]] = {DEFLATED: Deflate, BZIP2: Bzip2, LZMA: Lzma, ZSTD: Zstd}
 
 LOCAL = struct.Struct("<4s5H3L2H")
 CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -155,6 +164,10 @@ class _Work:
     """(start, stop, what) of every byte that is accounted for, in any view."""
     claims: list[tuple[int, int, str]] = field(default_factory=list)
     """The same for the first directory alone, where overlaps are bombs or forgeries."""
+    bombs: int = 0
+    """Members that grow like bombs."""
+    links: set[str] = field(default_factory=set)
+    """Names of symbolic links."""
     checked: int = 0
     """Stored bytes that were held against their checksum so far."""
 
@@ -181,6 +194,7 @@ def read_tree(source: Source, budget: Budget) -> ZipTree:
     if not seen:
         _read_without_directory(work, bool(ends))
     _compare_names(work)
+    _note_total(work)
     spare = _account_for_bytes(work)
     parts = tuple(entry.part() for entry in _distinct(work))
     return ZipTree(
@@ -442,13 +456,24 @@ def _content(work: _Work, name: str, record: _Record, start: int) -> Source | No
     if codec is None:
         work.gap("codec-unknown", f"packed with method {record.method}", offset=start, part=name)
         return None
+    source = Unpacked(window, record.size, codec, work.budget, work.shelf)
     if _is_bomb(record):
+        work.bombs += 1
         work.notes.add(
             "archive-bomb", f"{record.packed} bytes that unpack to {record.size}", offset=start, part=name
         )
-        work.gap("limit-ratio", "not unpacked, since it grows like a bomb", offset=start, part=name)
-        return None
-    return Unpacked(window, record.size, codec, work.budget, work.shelf)
+        if work.bombs > BOMBS_TRIED or _unpacks_to(source, BOMB_SIZE):
+            work.gap("limit-ratio", "not unpacked, since it grows like a bomb", offset=start, part=name)
+            return None
+    return source
+
+
+def _unpacks_to(source: Unpacked, size: int) -> bool:
+    """Whether the stream really gives so much: a declared size alone may lie, to keep others from looking inside."""
+    try:
+        return source.measure(size)[0] >= size
+    except InputError:
+        return False
 
 
 def _is_bomb(record: _Record) -> bool:
@@ -493,6 +518,9 @@ def _note_record(work: _Work, entry: ZipEntry, record: _Record, local: _Record) 
         notes.add("zip-sizes-differ", text, offset=record.at, part=name)
     if record.mode & 0o170000 == 0o120000:
         _note_symlink(work, entry)
+    elif record.mode & 0o170000 in SPECIAL:
+        text = f'"{visible(name)}" is made as a {SPECIAL[record.mode & 0o170000]}'
+        notes.add("zip-device", text, offset=record.at, part=name)
 
 
 def _is_encrypted(record: _Record) -> bool:
@@ -504,6 +532,7 @@ def _note_symlink(work: _Work, entry: ZipEntry) -> None:
         target = entry.source.read(0, 4096) if entry.source else b""
     except InputError:
         target = b""
+    work.links.add(entry.name)
     note_link(work.notes, entry.name, target.decode("utf-8", "surrogateescape"), hard=False)
 
 
@@ -611,6 +640,9 @@ def _check_stream(work: _Work, entry: ZipEntry, source: Unpacked) -> None:
         return
     if found == limit and entry.size >= limit:
         return  # as long as was looked at, which is enough to know that it is not much shorter than it says
+    if found > entry.size and found >= BOMB_SIZE and found >= BOMB_RATIO * entry.packed:
+        text = f"{entry.packed} bytes that say {entry.size} and unpack to {found} and more"
+        work.notes.add("archive-bomb", text, offset=entry.start, part=entry.name)
     if found != entry.size or spare:
         text = (
             f"unpacks to {found} bytes, not {entry.size}"
@@ -715,13 +747,20 @@ def _distinct(work: _Work) -> Iterator[ZipEntry]:
     Bombs of nested archives have many equal members on each level, and would take for ever otherwise.
     """
     seen: dict[tuple[int, ...], list[ZipEntry]] = {}
+    copies: Counter[tuple[int, ...]] = Counter()
     for entry in work.entries:
         if entry.source is None:
             continue
-        alike = seen.setdefault((entry.crc, entry.size, entry.packed, entry.method), [])
+        key = (entry.crc, entry.size, entry.packed, entry.method)
+        alike = seen.setdefault(key, [])
         if not any(_same_archive(work, entry, other) for other in alike[:4]):
             alike.append(entry)
             yield entry
+            continue
+        copies[key] += 1
+        if copies[key] == BOMB_COPIES:
+            text = f'"{visible(entry.name)}" and {BOMB_COPIES} more are the same archive'
+            work.notes.add("archive-bomb", text, offset=entry.start, part=entry.name)
 
 
 def _same_archive(work: _Work, entry: ZipEntry, other: ZipEntry) -> bool:
@@ -750,9 +789,18 @@ def _compare_names(work: _Work) -> None:
                 part=name,
             )
         seen.add(name)
+    note_written_through(work.notes, work.links, names)
     for first, second in collisions(names):
         text = f'"{visible(first)}" and "{visible(second)}" are one name for some readers'
         work.notes.add("similar-names", text, part=second)
+
+
+def _note_total(work: _Work) -> None:
+    """Many small bombs are one large one."""
+    plain = [entry for entry in work.entries if not entry.view and entry.method != STORED]
+    size, packed = sum(entry.size for entry in plain), sum(entry.packed for entry in plain)
+    if not work.bombs and size >= BOMB_TOTAL and size >= BOMB_RATIO * packed:
+        work.notes.add("archive-bomb", f"{len(plain)} members of {packed} bytes that unpack to {size}")
 
 
 def _account_for_bytes(work: _Work) -> tuple[Part, ...]:

@@ -30,10 +30,14 @@ from weighbridge.store import LocalFiles
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from weighbridge.measure.crew import Meter
     from weighbridge.measure.look import Looker
 
 SMALL = 1024**2
 """Files below this are read whole by the calling thread."""
+
+SEVERAL = 16
+"""Files; from here on it may pay to have other processes read some of them."""
 
 WIDE = 4 * WIDE_CHUNK
 """From here on it pays to let all threads work on one file."""
@@ -48,21 +52,32 @@ def measure(
     progress: Progress | None = None,
     jobs: int | None = None,
     seconds: float | None = None,
+    meter: "Meter | None" = None,
 ) -> Measurement:
     """Read every member once. `expected` (path → SHA-256) ends the work at the first file that differs.
 
     `examine` is called in the calling thread, once for each member; if what it answers has `tensors` (as
     `scan.engine.Examination` has) they are hashed in the same read. `jobs` is the number of threads that hash. What is
     not read after `seconds` is `Unread` (`limit-seconds`).
+
+    With `meter`, the examiner's budget, forked helpers take their share of many files (`measure.crew`): `examine` then
+    runs in other processes too, and only what it answers and what it spends comes back.
     """
     if expected and "sha256" not in plan.hashes:
         raise UsageError("hash-missing", "an early stop needs sha256 among the hashes")
     plan.refuse_too_many_shards(artifact)
     started = time.perf_counter()
+    jobs = max(1, jobs or _cores())
     ledger = Ledger(artifact, plan, expected or {}, progress, seconds)
     looker = _looker(ledger, examine)
     referring, big, small = _order(artifact, plan)
-    with _BigFiles(ledger, looker, max(1, jobs or _cores())) as big_files, suppress(StoppedError):
+    if meter is not None and not (expected or referring) and jobs > 1 and len(big) + len(small) >= SEVERAL:
+        left = _by_crew(ledger, looker, big, small, jobs, meter)
+        if left is None:
+            ledger = Ledger(artifact, plan, {}, progress, seconds)
+            looker = _looker(ledger, examine)
+        big, small = left or (big, small)
+    with _BigFiles(ledger, looker, jobs) as big_files, suppress(StoppedError):
         _small_files(ledger, looker, [index for index in referring if _is_small(artifact, index)])
         big_files.start([index for index in referring if not _is_small(artifact, index)])
         big_files.start(big)
@@ -70,6 +85,47 @@ def measure(
     if looker is not None:
         looker.finish()
     return ledger.measurement(time.perf_counter() - started)
+
+
+def _by_crew(
+    ledger: Ledger,
+    looker: "Looker | None",
+    big: list[int],
+    small: list[int],
+    jobs: int,
+    meter: "Meter",
+) -> tuple[list[int], list[int]] | None:
+    """Have helpers measure with us what can be shared out; the big and small files that are left.
+
+    None where all processes together spent more than the budget: then everything is to be measured by one, anew.
+    """
+    from weighbridge.measure.crew import MAX_SHARE, Crew, Hands, OverBudgetError, batches, worth_it
+
+    sizes = [member.size for member in ledger.artifact.members]
+    shared = [index for index in [*big, *small] if sizes[index] <= MAX_SHARE]
+    if not worth_it([sizes[index] for index in shared], jobs):
+        return big, small
+
+    def work(indexes: Sequence[int]) -> None:
+        with _BigFiles(ledger, looker, 1) as big_files:
+            big_files.start([index for index in indexes if sizes[index] >= SMALL])
+        _small_files(ledger, looker, [index for index in indexes if sizes[index] < SMALL])
+
+    def alone() -> None:
+        ledger.progress = None
+
+    def heard(count: int) -> None:
+        if ledger.progress is not None:
+            ledger.progress.advance(count, ledger.artifact.name)
+
+    hands = Hands(work=work, alone=alone, take=ledger.taken, give=ledger.given, heard=heard)
+    try:
+        with Crew(hands, batches(sizes, shared), jobs - 1, meter) as crew:
+            crew.run()
+    except OverBudgetError:
+        meter.spend_anew()
+        return None
+    return [index for index in big if sizes[index] > MAX_SHARE], []
 
 
 def _cores() -> int:
@@ -195,7 +251,8 @@ class _BigFiles:
         self._pool: ThreadPoolExecutor | None = None
         self._room = threading.Semaphore(jobs + 1)
         self._tasks: list[Any] = []
-        sizes = [member.size for member in ledger.artifact.members if member.size >= SMALL]
+        members = ledger.artifact.members if jobs > 1 else ()
+        sizes = [member.size for member in members if member.size >= SMALL]
         self._count, self._total = len(sizes), sum(sizes)
 
     def start(self, indexes: Sequence[int]) -> None:

@@ -6,14 +6,15 @@ another's rows; the only thing they tell each other is to stop.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.errors import InputError
 from weighbridge.core.finding import Place, Unread
 from weighbridge.core.manifest import Entry, Manifest, TensorEntry
 from weighbridge.core.source import Source
+from weighbridge.core.value import dataclass
 from weighbridge.measure.plan import Measurement, Plan
 from weighbridge.measure.progress import Progress
 
@@ -26,6 +27,27 @@ ShardRow = tuple[str, int, int, str, bytes]
 
 class StoppedError(Exception):
     """Somebody found the mismatch that ends the work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Rows of a ledger, on their way from one process to another."""
+
+    size: int
+    """Bytes of the files that they are about."""
+    entries: dict[int, Entry]
+    rows: dict[int, list[ShardRow]]
+    tensors: dict[int, list[TensorEntry]]
+    examined: dict[int, Any]
+    unread: dict[int, Unread]
+    unlisted: dict[str, str]
+
+
+Row = TypeVar("Row")
+
+
+def _of(rows: Mapping[int, Row], indexes: Sequence[int]) -> dict[int, Row]:
+    return {index: rows[index] for index in indexes if index in rows}
 
 
 class Ledger:
@@ -87,6 +109,28 @@ class Ledger:
         """Raises `InputError` (`limit-seconds`) once the time is over: the file in work, and each behind it, is unread."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise InputError("limit-seconds", f"stopped after {self._seconds:g} s", "--timeout SECONDS")
+
+    def taken(self, indexes: Sequence[int]) -> "Taken":
+        """Everything that is known of these members, to be put into the ledger of another process."""
+        paths = [self.artifact.members[index].path for index in indexes]
+        return Taken(
+            size=sum(self.artifact.members[index].size for index in indexes),
+            entries=_of(self.entries, indexes),
+            rows=_of(self.rows, indexes),
+            tensors=_of(self.tensors, indexes),
+            examined=_of(self.examined, indexes),
+            unread=_of(self.unread, indexes),
+            unlisted={path: self.unlisted[path] for path in paths if path in self.unlisted},
+        )
+
+    def given(self, taken: "Taken") -> None:
+        """Put in what another process took out of its own."""
+        self.entries |= taken.entries
+        self.rows |= taken.rows
+        self.tensors |= taken.tensors
+        self.examined |= taken.examined
+        self.unread |= taken.unread
+        self.unlisted |= taken.unlisted
 
     def advance(self, count: int, path: str) -> None:
         """`count` more bytes of `path` are hashed; a `tick` as well, and `in_time`."""

@@ -137,6 +137,7 @@ def aligned(size: int) -> memoryview:
     """A buffer that begins on a page of memory.
 
     The kernel copies into a bytearray, which begins 16 bytes into a page, six times as slowly on AMD's Zen 4: there
-    `rep movsb` stumbles where source and target lie at almost the same place of their pages.
+    `rep movsb` stumbles where source and target lie at almost the same place of their pages. Private, not shared as the
+    standard library's default is: a forked helper (`measure.crew`) must not write into its parent's buffer.
     """
-    return memoryview(mmap.mmap(-1, size))
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))

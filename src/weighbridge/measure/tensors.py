@@ -9,22 +9,29 @@ import array
 import math
 import posixpath
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
+from weighbridge.formats import FORMATS as READERS
 from weighbridge.formats import candidates, read
-from weighbridge.formats.reading import TensorRef
+from weighbridge.formats.reading import Reading, TensorRef
+from weighbridge.measure.reorder import reordered
 
 CHUNK = 1024**2
 
 REGION = 32 * 1024**2
 """Bytes of one tensor that are held at once to put its items in order."""
 
-FORMATS = frozenset({"pickle", "zip", "tar", "hdf5", "compressed", "npy", "safetensors", "gguf", "onnx"})
-"""Candidates (of `weighbridge.formats`) that can hold tensors."""
+FORMATS = frozenset(READERS) - {
+    "json", "yaml", "python", "notebook", "template", "text", "sentencepiece", "image", "document", "executable",
+    "lfs-pointer", "empty",
+}  # fmt: skip
+"""Candidates (of `weighbridge.formats`) that can hold tensors; every reader that is not known to hold none. The weights of
+TensorFlow.js lie beside a JSON document and are listed only where a scan reads that too."""
 
 WEIGHTS = (
     ".safetensors", ".gguf", ".onnx", ".npy", ".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib",
@@ -57,6 +64,8 @@ class Listing:
     tensors: tuple[TensorRef, ...] = ()
     unlisted: str = ""
     """Why they are not (all) known; "" when they are."""
+    readings: tuple[Reading, ...] = ()
+    """What the readers said, for whoever wants more of a file than its tensors."""
 
 
 NOTHING = Listing()
@@ -66,6 +75,7 @@ def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
     """Run the readers that can find tensors in these bytes. Never raises for anything the bytes do."""
     tensors: list[TensorRef] = []
     formats: set[str] = set()
+    readings: list[Reading] = []
     unlisted, gaps = "", False
     try:
         found = [candidate for candidate in candidates(source, path) if candidate in FORMATS]
@@ -85,10 +95,12 @@ def list_tensors(source: Source, path: str, budget: Budget) -> Listing:
             unlisted = f"the {candidate} reader broke on it: {type(bug).__name__}"
             continue
         formats.add(reading.format)
+        readings.append(reading)
         tensors += reading.tensors or ()
         gaps = gaps or bool(reading.gaps)
         unlisted = unlisted or reading.tensors_unlisted
-    return listing(path, frozenset(formats or {"unknown"}), tensors, unlisted, gaps=gaps)
+    found_there = listing(path, frozenset(formats or {"unknown"}), tensors, unlisted, gaps=gaps)
+    return replace(found_there, readings=tuple(readings))
 
 
 def listing(
@@ -133,10 +145,12 @@ def content(ref: TensorRef, source: Source) -> Iterator[bytes]:
     """The canonical bytes, in pieces of bounded size. Raises `LimitError` (`limit-memory`), and what reading raises."""
     if ref.strides is None or not math.prod(ref.shape):
         pieces = _in_spans(ref.spans, source) if ref.strides is None else iter(())
-    else:
-        if _length(ref) > REGION:
-            raise LimitError("limit-memory", f"its {_length(ref)} bytes lie out of order, limit {REGION}")
+    elif _length(ref) <= REGION:
         pieces = _gathered(memoryview(b"".join(_in_spans(ref.spans, source))), ref)
+    elif ref.source is None and len(ref.spans) == 1:
+        pieces = reordered(ref, source)
+    else:  # an unpacked member would have to be unpacked anew for every block
+        raise LimitError("limit-memory", f"its {_length(ref)} bytes lie out of order, limit {REGION}")
     return map(_Swap(ref), pieces) if ref.swap else pieces
 
 

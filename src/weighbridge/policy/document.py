@@ -171,6 +171,12 @@ def _texts(value: Any, where: str) -> list[str]:
     return texts
 
 
+def _switch(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongError(where, "true or false", value)
+    return value
+
+
 def _count(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 2**62:
         raise _WrongError(where, "a whole number from 1", value)
@@ -276,6 +282,8 @@ TABLES: dict[str, dict[str, Check]] = {
     "trust": {"dir": _line},
     "scan": {
         "rules": _texts,
+        "loaders": _texts,
+        "weights": _switch,
         "suppress": _array(
             {"rule": _rule_name, "path": _line, "reason": _line, "until": _date},
             ("rule", "path", "reason", "until"),

@@ -65,6 +65,10 @@ class Policy:
     """Names of scanners whose results (SARIF) must be there."""
     plugins: tuple[str, ...] = ()
     """Installed packages whose rules look too (`[scan] rules`)."""
+    loaders: tuple[str, ...] = ()
+    """`torch==2.5`: the environment that is judged for (`[scan] loaders`); whatever is not named counts as any."""
+    weights: bool = False
+    """Look at the numbers of tensors too (`[scan] weights`)."""
     findings: Findings = Findings.NO_ERRORS
     unknown: tuple[tuple[str, Unknown], ...] = (("default", Unknown.UNDECIDED),)
     """(question or `default`, what to do), sorted; use `unknown_for`."""
@@ -132,6 +136,8 @@ class Policy:
             "approval": self.approval.value,
             **({"others": sorted(self.others)} if self.others else {}),
             **({"plugins": sorted(self.plugins)} if self.plugins else {}),
+            **({"loaders": sorted(self.loaders)} if self.loaders else {}),
+            **({"weights": True} if self.weights else {}),
             "findings": self.findings.value,
             "unknown": {question: word.value for question, word in self.unknown},
             "valid-until": self.valid_until.isoformat() if self.valid_until else None,
@@ -282,6 +288,8 @@ def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
         approval=Need(words.get("approval", Need.OPTIONAL)),
         others=tuple(words.get("others", ())),
         plugins=tuple(merged.get("scan", {}).get("rules", ())),
+        loaders=tuple(merged.get("scan", {}).get("loaders", ())),
+        weights=merged.get("scan", {}).get("weights", False),
         findings=Findings(words.get("findings", Findings.NO_ERRORS)),
         unknown=tuple(sorted((question, Unknown(word)) for question, word in unknown.items())),
         valid_until=date.fromisoformat(until) if until else None,

@@ -233,6 +233,7 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
     where = visible(finding.place.where)
     yield f"  {visible(finding.place.path)}" + (f" › {where}" if where else "")
     yield from (f"      {visible(line)}" for line in finding.trail)
+    yield from (f"      uses {visible(line)}" for line in finding.advisories)
     if finding.doubt:
         yield "  note  this file cannot be judged, so it does not pass"
     if finding.fix:

@@ -139,6 +139,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "doubt": finding.doubt,
         "trail": list(finding.trail),
         "fix": finding.fix,
+        "advisories": list(finding.advisories),
     }
 
 

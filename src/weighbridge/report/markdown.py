@@ -102,6 +102,7 @@ def _finding(finding: Finding) -> Iterator[str]:
     place = finding.place.path + (f" › {finding.place.where}" if finding.place.where else "")
     yield f"- **{finding.severity.value}** {code(finding.rule)} in {code(place)}: {code(finding.message)}"
     yield from (f"  - {code(line)}" for line in finding.trail)
+    yield from (f"  - uses {code(line)}" for line in finding.advisories)
     if finding.fix:
         yield f"  - fix: {code(finding.fix)}"
 

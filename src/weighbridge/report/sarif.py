@@ -78,6 +78,7 @@ class _Log:
             "confidence": finding.confidence.value,
             "doubt": finding.doubt,
             "trail": [visible(line) for line in finding.trail],
+            "advisories": list(finding.advisories),
             "fix": visible(finding.fix),
         }
         return result

@@ -142,6 +142,7 @@ class FindingShape(PlaceShape, frozen=True, kw_only=True):
     doubt: bool = False
     trail: Texts = ()
     fix: str = ""
+    advisories: Texts = ()
 
     def value(self) -> Finding:
         """As the value of the ground floor."""
@@ -154,6 +155,7 @@ class FindingShape(PlaceShape, frozen=True, kw_only=True):
             doubt=self.doubt,
             trail=self.trail,
             fix=self.fix,
+            advisories=self.advisories,
         )
 
 

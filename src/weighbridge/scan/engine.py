@@ -7,7 +7,7 @@ folder's scan, and a crash of ours is UNKNOWN too, never a gap.
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field, replace
 from functools import cache
 from importlib import import_module
@@ -22,7 +22,7 @@ from weighbridge.core.finding import FileResult, Finding, Place, Severity, Unrea
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats import candidates, read
-from weighbridge.formats.reading import Reading, TensorRef
+from weighbridge.formats.reading import Anomaly, Reading, TensorRef
 from weighbridge.scan.rule import Folder, Rule
 from weighbridge.scan.rules import INERT, RULES
 
@@ -35,6 +35,11 @@ BEHIND = "trailing-bytes"
 """The code with which a reader says that its format ends before the bytes do."""
 MAX_FINDINGS = 200
 """Findings of one rule in one reading. What a rule would have said after them is unknown, and so is the file."""
+NESTED = Limits().depth
+"""Contents inside contents: nobody nests them deeper by accident. Below it a limit is the person's own."""
+NUMBERS = "weights"
+"""The reading of a look at tensors' numbers, which is no format: only rules that name it want it."""
+ELSEWHERE = "the model is not here, and numbers are not fetched for it"
 LAST_RESORT = frozenset({"text"})
 """Candidates that are read only where no other candidate accepted the bytes: any document is text too."""
 
@@ -64,14 +69,32 @@ class Scan:
 class Scanner:
     """Examines members one by one with one shared budget, then the folder as a whole."""
 
-    def __init__(self, limits: Limits | None = None, plugins: "Sequence[PluginRule]" = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        plugins: "Sequence[PluginRule]" = (),
+        loaders: Mapping[str, str] | None = None,
+        *,
+        weights: bool = False,
+        here: bool = True,
+    ) -> None:
+        """`weights` asks for a look at the numbers of tensors, which is taken only of models that are `here`."""
         self._budget = Budget(limits)
         self._plugins = tuple(plugins)
+        self._loaders = loaders or {}
+        self._weights, self._here = weights, here
+
+    @property
+    def budget(self) -> Budget:
+        """What all examinations spend from."""
+        return self._budget
 
     def examine(self, member: Member, source: Source) -> Examination:
         """Read one file and judge it. Never raises for anything the bytes do."""
         look = _Look(self._budget, self._plugins)
         look.walk(member.path, source, Place(path=member.path), kind="", top=True)
+        if self._weights:
+            look.weights(source, Place(path=member.path), here=self._here)
         return look.examination(member)
 
     def finish(self, artifact: Artifact, examinations: Iterable[Examination | None]) -> Scan:
@@ -93,6 +116,10 @@ class Scanner:
         unread += [
             Unread(place=Place(path=o.path), code=o.code, message=o.message) for o in artifact.obstacles
         ]
+        if findings:
+            from weighbridge.scan.advisories import informed
+
+            findings = list(informed(findings, self._loaders))
         return Scan(
             files=_all_settled(seen, findings, unread), findings=tuple(findings), unread=tuple(unread)
         )
@@ -111,6 +138,8 @@ class _Look:
     unread: list[Unread] = field(default_factory=list)
     kept: list[Reading] = field(default_factory=list)
     tensors: list[TensorRef] = field(default_factory=list)
+    tensors_found: list[TensorRef] = field(default_factory=list)
+    """Those of readings that could not list all."""
     tensors_unlisted: str = ""
     externals: list[str] = field(default_factory=list)
 
@@ -120,7 +149,9 @@ class _Look:
                 self.formats.append(reading.format)
                 self._note_tensors(reading)
                 self.externals += reading.externals
-                self.kept += [reading] if reading.keep else []
+                # Without its parts, whose sources would hold the file's bytes and cannot go to another process.
+                kept = replace(reading, parts=()) if reading.parts else reading
+                self.kept += [kept] if reading.keep else []
             self._judge(reading, place)
             for gap in reading.gaps:
                 where = place.inside(gap.part) if gap.part else place
@@ -146,6 +177,10 @@ class _Look:
                 self.walk(name, source, place, kind=kind, top=False)
         except (InputError, LimitError) as error:
             self.unread.append(Unread(place=place, code=error.code, message=error.message))
+            if error.code == "limit-depth" and self.budget.limits.depth >= NESTED:
+                message = f"contents inside contents, more than {NESTED} deep"
+                odd = Anomaly(code="nested-too-deep", message=message)
+                self._judge(Reading(format="nested-too-deep", anomalies=(odd,)), place)
 
     def _readings(self, name: str, source: Source, place: Place, kind: str, top: bool) -> list[Reading]:
         readings: list[Reading] = []
@@ -171,7 +206,19 @@ class _Look:
             self.unread.append(
                 Unread(place=place, code="format-unknown", message=f"format not understood{but}")
             )
+            readings += self._searched(source, place)
         return readings
+
+    def _searched(self, source: Source, place: Place) -> list[Reading]:
+        """Programs and pickles in bytes that nobody understood: the file stays unread, but the harm has a name."""
+        from weighbridge.formats.opaque import searched  # only for such files
+
+        try:
+            found = searched(source, self.budget)
+        except (InputError, LimitError) as error:
+            self.unread.append(Unread(place=place, code=error.code, message=error.message))
+            return []
+        return [found] if found is not None else []
 
     def _candidates(self, name: str, source: Source, place: Place, kind: str) -> tuple[str, ...]:
         if kind:
@@ -199,7 +246,8 @@ class _Look:
             except Exception as bug:
                 self.unread.append(_crash(place, f"rule {name}", bug))
         for plugin in self.plugins:
-            if reading.format in plugin.rule.formats or "*" in plugin.rule.formats:
+            everything = "*" in plugin.rule.formats and reading.format != NUMBERS
+            if reading.format in plugin.rule.formats or everything:
                 self._ask(plugin, reading, place)
 
     def _ask(self, plugin: "PluginRule", reading: Reading, place: Place) -> None:
@@ -214,9 +262,30 @@ class _Look:
         except Exception as bug:
             self.unread.append(_crash(place, f"rule {plugin.name}", bug))
 
+    def weights(self, source: Source, place: Place, *, here: bool) -> None:
+        """Look at the numbers of the tensors too; what a look at them cannot do is unread, and never a pass."""
+        if not self.tensors and not self.tensors_unlisted:
+            return
+        from weighbridge.scan.weights import look_at_weights
+
+        try:
+            tensors = (*self.tensors, *self.tensors_found) if here else ()
+            why = self.tensors_unlisted if here else ELSEWHERE
+            formats = self.formats if here else ()
+            reading = look_at_weights(source, tensors, self.budget, unlisted=why, formats=formats)
+        except (InputError, LimitError) as error:
+            self.unread.append(Unread(place=place, code=error.code, message=f"weights: {error.message}"))
+            return
+        except Exception as bug:
+            self.unread.append(_crash(place, "the look at weights", bug))
+            return
+        self.kept.append(reading)
+        self._judge(reading, place)
+
     def _note_tensors(self, reading: Reading) -> None:
         if reading.tensors:
             self.tensors += reading.tensors
+        self.tensors_found += reading.tensors_found if not reading.tensors else ()
         self.tensors_unlisted = self.tensors_unlisted or reading.tensors_unlisted
 
     def examination(self, member: Member) -> Examination:
@@ -235,13 +304,19 @@ class _Look:
 
 def is_judged(format_name: str) -> bool:
     """Whether somebody decided what this format may do: a format without a rule of its own never passes."""
-    return format_name in INERT or any(format_name in formats for _, formats in RULES)
+    return format_name in INERT or format_name in _judged_formats(RULES)
+
+
+@cache
+def _judged_formats(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> frozenset[str]:
+    return frozenset(name for _, formats in rules for name in formats)
 
 
 @cache
 def names_for(format_name: str) -> tuple[str, ...]:
     """The rules that look at readings of this format, in the order of the list."""
-    return tuple(name for name, formats in RULES if format_name in formats or "*" in formats)
+    everything = {"*"} if format_name != NUMBERS else set()
+    return tuple(name for name, formats in RULES if format_name in formats or everything & set(formats))
 
 
 @cache
@@ -286,9 +361,10 @@ def _unexamined(member: Member) -> Examination:
 
 
 def _externals(seen: Iterable[Examination]) -> set[str]:
-    """Paths of raw data files that some model file in the artifact refers to."""
+    """Paths of raw data files that some model file in the artifact refers to; a folder of them ends with a slash."""
     return {
         posixpath.normpath(posixpath.join(posixpath.dirname(e.result.path), external))
+        + ("/" if external.endswith("/") else "")
         for e in seen
         for external in e.externals
     }
@@ -297,7 +373,10 @@ def _externals(seen: Iterable[Examination]) -> set[str]:
 def _explained(examination: Examination, externals: set[str]) -> Examination:
     """A file of no known format passes when a sibling names it as its raw data."""
     codes = {item.code for item in examination.unread}
-    if examination.result.path not in externals or codes != {"format-unknown"} or examination.findings:
+    path = examination.result.path
+    named = path in externals or posixpath.dirname(path) + "/" in externals
+    # Shards begin with one packed chunk, and more stand behind it.
+    if not named or codes not in ({"format-unknown"}, {"format-unknown", BEHIND}) or examination.findings:
         return examination
     result = replace(examination.result, format="external-data", outcome=Outcome.PASS)
     return replace(examination, result=result, unread=())

@@ -93,6 +93,71 @@ OPAQUE = frozenset({("com.microsoft", "EPContext"), ("com.microsoft", "Snpe")})
 """Operators whose work is a compiled program inside an attribute, or in a file that an attribute names."""
 
 PYTHON = frozenset(
-    {"PyOp", "PyCustomOp", "PyFunc", "PyFuncStateless", "EagerPyFunc", "PythonOp", "PythonOpGrad"}
+    {
+        "PyOp",
+        "PyCustomOp",
+        "PyFunc",
+        "PyFuncStateless",
+        "EagerPyFunc",
+        "PythonOp",
+        "PythonOpGrad",
+        "PyFunction",
+        "PythonFunction",
+    }
 )
 """Operators, in whatever domain, that call into Python."""
+
+THIRD_PARTY = frozenset(
+    [
+        "ai.graphcore",
+        "ai.onnx.contrib",
+        "ai.onnxruntime.contrib",
+        "aten",
+        "brevitas",
+        "com.amd",
+        "com.amd.quark",
+        "com.intel",
+        "com.intel.ai",
+        "com.microsoft.extensions",
+        "com.nvidia",
+        "com.qti.aisw",
+        "com.qualcomm",
+        "com.ti",
+        "com.xilinx",
+        "finn.custom_op.fpgadataflow",
+        "mmdeploy",
+        "nvinfer",
+        "onnx.brevitas",
+        "org.openvinotoolkit",
+        "org.pytorch.aten",
+        "org.pytorch.prim",
+        "pkg.onnxscript.torch_lib",
+        "prim",
+        "qonnx.custom_op.channels_last",
+        "qonnx.custom_op.general",
+        "quark",
+        "quantized",
+        "trt",
+        "trt.plugins",
+        "TRT",
+        "TensorRT",
+        "trtllm",
+        "tensorrt",
+        "tensorrt_llm",
+        "tf2onnx",
+        "torch_scatter",
+        "torchvision",
+        "vai_q_onnx",
+    ]
+)
+"""Domains of well-known libraries and accelerators that bring operators of their own."""
+
+NETWORK = frozenset(
+    {
+        "AzureAudioToText",
+        "AzureTextToText",
+        "AzureTritonInvoker",
+        "OpenAIAudioToText",
+    }
+)
+"""Operators of onnxruntime-extensions that send the model's input to an address that stands in the model."""

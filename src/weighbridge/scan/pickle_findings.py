@@ -44,10 +44,10 @@ def groups(reading: Reading, wanted: Callable[[Judged], bool]) -> Iterator[Group
     for program in reading.all_programs():
         items = [i for i in judge(program).items if wanted(i) and not (program.view and _noise(i))]
         for item in items[: MOST - 1]:
-            yield Group(first=item, count=item.count, view=program.view)
+            yield Group(first=item, count=item.times, view=program.view)
         if len(items) >= MOST:
             yield Group(
-                first=items[MOST - 1], count=sum(i.count for i in items[MOST - 1 :]), view=program.view
+                first=items[MOST - 1], count=sum(i.times for i in items[MOST - 1 :]), view=program.view
             )
 
 

@@ -19,7 +19,7 @@ from weighbridge.scan import python_names as known
 from weighbridge.scan.rule import Folder
 
 CONVENTIONAL = re.compile(
-    r"(^|/)(__init__|hubconf|handler|pipeline|generate|model|sitecustomize|usercustomize|conftest|setup|code/\w+"
+    r"(^|/)(__init__|hubconf|handler|pipeline|generate|model|service|predict|inference|sitecustomize|usercustomize|conftest|setup|code/\w+"
     r"|(modeling|modelling|configuration|tokenization|processing|preprocessing|image_processing|image_preprocessing"
     r"|video_processing|feature_extraction|pipeline)_\w+)\.pyw?$"
 )
@@ -28,8 +28,12 @@ ALL_ENTRY = re.compile(r"(^|/)(hubconf|handler|pipeline|generate)\.py$")
 """Files whose functions a hub calls by name."""
 _CELL = re.compile(r"cell \d+\Z")
 _IMPLICIT = ("__init_subclass__", "__set_name__", "__class_getitem__", "__prepare__")
+_HOOKS = frozenset(("find_spec", "find_module", "create_module", "exec_module", "load_module"))
+"""Methods that every later import calls, once their object stands in `sys.meta_path`."""
+_MAKES = frozenset(("__init__", "__new__", "__post_init__", "__call__"))
+"""Methods that run when somebody makes an instance of a class, or decorates with one."""
 _CONSTRUCTS = re.compile(
-    r"\.(__init__|__new__|__post_init__|__setstate__|__call__|_init_weights|from_pretrained)$"
+    r"\.(__init__|__new__|__post_init__|__setstate__|__call__|_init_weights|from_pretrained|initialize)$"
 )
 
 
@@ -60,18 +64,24 @@ class Setting:
     """False for a script that nothing imports when the model is loaded."""
     cell: bool = False
     """True for a notebook's cell: opening the notebook does not run it."""
+    shared: bool = False
+    """True where another file of the artifact imports it, so that the names it gives are used elsewhere."""
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    """`module.name` of functions and classes in files beside it → what calling them does."""
 
 
 SEVERE = frozenset(
     (known.RUNS, known.EVALUATES, known.CONNECTS, known.NATIVE, known.UNPICKLES, known.DELETES)
 )
-SEVERE_WHEN_LOADED = SEVERE | {known.FETCHES}
+SEVERE_WHEN_LOADED = SEVERE | {known.FETCHES, known.UNPICKLES_FILE, known.REMOTE, known.COMPILES}
 SEVERE_IN_METHODS = frozenset((known.RUNS, known.EVALUATES, known.CONNECTS, known.NATIVE))
 
 
 def is_error(effect: Effect, setting: Setting) -> bool:
     """Whether an effect happens to everybody who loads the model, and not only to who calls some function."""
-    if not effect.proved or effect.when == "call":
+    if not effect.proved or effect.when == "call" or effect.use.base:
+        return False
+    if effect.use.kept and not (setting.shared and effect.what in (known.RUNS, known.EVALUATES)):
         return False
     if effect.when == "import":
         return effect.what in (SEVERE_WHEN_LOADED if setting.loaded else SEVERE)
@@ -80,15 +90,15 @@ def is_error(effect: Effect, setting: Setting) -> bool:
 
 def effects(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
     """Every use that is not known to be harmless, in source order, once per line and name."""
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, int, bool]] = set()
     reach = _Reach(reading, setting)
     unsafe_loader = any(
         use.name in ("yaml.Loader", "yaml.UnsafeLoader", "yaml.FullLoader") for use in reading.uses
     )
     for use in reading.uses:
-        found = _judge(use, unsafe_loader, at_import=not use.scope)
-        if found and (use.name, use.line) not in seen:
-            seen.add((use.name, use.line))
+        found = _judge(use, unsafe_loader, at_import=not use.scope) or _helper(use, setting)
+        if found and (use.name, use.line, use.kept) not in seen:
+            seen.add((use.name, use.line, use.kept))
             yield Effect(use, found[0], found[1], reach.when(use))
     if not setting.cell:
         yield from _imports(reading, setting, reach)
@@ -98,22 +108,55 @@ def _judge(use: Use, unsafe_loader: bool, *, at_import: bool) -> tuple[str, bool
     name = canonical(use.name)
     if ("trust_remote_code", True) in use.keywords:
         return known.REMOTE, True
-    what = danger(name, use.called)
+    what = _by_argument(name, use) or danger(name, use.called)
     if what and not _excused(name, use, unsafe_loader):
-        return what, True
+        return (known.UNPICKLES if what == known.LOADS and _asks_for_pickle(use) else what), True
     if what:
         return None
     return _unproved(name, use, at_import=at_import)
 
 
+def _helper(use: Use, setting: Setting) -> tuple[str, bool] | None:
+    """What a function or class of a file beside this one does when it is called here."""
+    if not use.called or not setting.helpers:
+        return None
+    name = ".".join(use.name.partition("()")[0].lstrip(".").split(".")[-2:])
+    what = setting.helpers.get(name)
+    return (what, True) if what else None
+
+
+def harmful_names(reading: PythonReading) -> Iterator[tuple[str, str]]:
+    """(name, what it does) of the module's own functions and classes that do harm whenever they are called."""
+    reach = _Reach(reading, Setting())
+    scopes = {
+        effect.use.scope: effect.what
+        for effect in effects(reading, Setting())
+        if effect.proved and effect.what in SEVERE_IN_METHODS and not effect.use.base
+    }
+    if not scopes:
+        return
+    for name in (*reading.functions, *reading.classes):
+        if "." in name:
+            continue
+        for scope in reach.from_name(name):
+            if scope in scopes:
+                yield name, scopes[scope]
+                break
+
+
 @lru_cache(maxsize=16_384)
 def canonical(name: str) -> str:
-    """`torch.os.system` is `os.system`: modules hang in other modules' names."""
+    """`torch.os.system` is `os.system`: modules hang in other modules' names, and never where a relative name begins."""
     parts = name.split(".")
-    for index in range(len(parts) - 1, 0, -1):
+    first = next((index for index, part in enumerate(parts) if part), 0)
+    for index in range(len(parts) - 1, first, -1):
         if parts[index] in known.MODULES_NOT_TO_PASS_ON and parts[index] != parts[index - 1]:
             return ".".join(parts[index:])
     return name
+
+
+_UPWARDS = re.compile(r"__(base|bases|mro)__|\A(literal|\?)\.__class__|\Abuiltins\.object\.")
+"""How code gets from any value to every class there is."""
 
 
 @lru_cache(maxsize=16_384)
@@ -123,8 +166,11 @@ def danger(name: str, called: bool) -> str:
         name in known.SAFE
         or name.rpartition(".")[0] in known.SAFE
         or (name in known.CALLED_ONLY and not called)
+        or (not called and known.CONSTANTS.match(name))
     ):
         return ""
+    if called and name.rpartition(".")[2] in known.SHELLCODE:
+        return known.RUNS
     if name in known.EXACT:
         return known.EXACT[name]
     if not name.endswith(")") and name.count("()") == name.count("get_ipython()") + name.count("Path()"):
@@ -132,8 +178,38 @@ def danger(name: str, called: bool) -> str:
             if name.startswith(prefix):
                 return what
     base, _, attribute = name.rpartition(".")
+    if attribute in ("exec_module", "load_module") and base:
+        return known.EVALUATES
+    if any(f".{frame}[" in name or f".{frame}." in name for frame in known.FRAMES):
+        return known.EVALUATES
+    if attribute in known.FRAMES:
+        return known.EVALUATES if "__subclasses__" in name else known.REWIRES
+    if "__subclasses__" in name and _UPWARDS.search(name):
+        return known.EVALUATES
+    if attribute in ("system", "popen") and not called:
+        return ""
     followed = base and not base.startswith(("?", "unbound.", "literal", "module.")) and base[-1] not in ")]?"
     return "" if followed else known.ATTRIBUTES.get(attribute, "") if base else ""
+
+
+def _by_argument(name: str, use: Use) -> str:
+    """Functions that look up what their argument names."""
+    if not use.called or not use.arguments or not isinstance(use.arguments[0], str):
+        return ""
+    first = use.arguments[0]
+    if name in ("operator.attrgetter", "operator.methodcaller"):
+        return known.ATTRIBUTES.get(first.rpartition(".")[2], "")
+    if name in ("pkgutil.resolve_name", "pydoc.locate", "hydra.utils.get_method", "hydra.utils.get_class"):
+        return danger(first.replace(":", "."), True)
+    if name == "importlib.import_module" and first.partition(".")[0] in known.EVALUATING_MODULES:
+        return known.EVALUATES
+    return ""
+
+
+def _asks_for_pickle(use: Use) -> bool:
+    """`weights_only=False` and `allow_pickle=True`: whoever writes that wants the pickle to run."""
+    keywords = dict(use.keywords)
+    return keywords.get("weights_only") is False or keywords.get("allow_pickle") is True
 
 
 def _excused(name: str, use: Use, unsafe_loader: bool) -> bool:
@@ -143,6 +219,10 @@ def _excused(name: str, use: Use, unsafe_loader: bool) -> bool:
         return keywords.get("weights_only") is True
     if name == "numpy.load":
         return use.called and keywords.get("allow_pickle", False) is False and "**" not in keywords
+    if name == "jinja2.Template":
+        return bool(use.arguments) and isinstance(use.arguments[0], str) and "__" not in use.arguments[0]
+    if name.endswith(".f_globals.get"):
+        return bool(use.arguments) and use.arguments[0] in ("__name__", "__file__", "__package__")
     if name in ("yaml.load", "yaml.load_all"):
         return "Loader" in keywords and not unsafe_loader
     return False
@@ -196,7 +276,7 @@ def _import_call(name: str, use: Use) -> tuple[str, bool] | None:
     if not use.called:
         return "hands on the function that imports modules", False
     if not isinstance(target, str):
-        computed = name != "importlib.import_module"
+        computed = bool(use.inner) and name != "importlib.import_module"
         return (known.EVALUATES if computed else "imports a module with a computed name"), computed
     return (
         None
@@ -226,11 +306,20 @@ def _imports(reading: PythonReading, setting: Setting, reach: "_Reach") -> Itera
         use = Use(item.module, item.line, item.scope)
         top = item.module.partition(".")[0]
         if item.module.startswith("."):
-            if not _stands_beside(item.module, setting):
-                yield Effect(use, f"imports {item.module}, which is not here", False, reach.when(use))
+            target = item.module
+            if target.strip(".") == "" and not _has_init(target, setting):
+                target = f"{target}{item.name}"
+            if not _stands_beside(target, setting):
+                yield Effect(use, f"imports {target}, which is not here", False, reach.when(use))
         elif not _known_module(item.module) and top not in setting.siblings and top not in told:
             told.add(top)
             yield Effect(use, f"imports {top}, which is not a known package", False, reach.when(use))
+
+
+def _has_init(dots: str, setting: Setting) -> bool:
+    """Whether the package that `from . import x` means has an `__init__.py` that may bind x."""
+    folder = setting.path.split("/")[: -len(dots)]
+    return setting.present is None or "/".join((*folder, "__init__.py")) in setting.present
 
 
 def _stands_beside(module: str, setting: Setting) -> bool:
@@ -258,25 +347,36 @@ class _Reach:
     imported: set[str] = field(init=False)
     entered: set[str] = field(init=False)
     constructed: set[str] = field(init=False)
+    called: dict[str, set[str]] = field(default_factory=dict)
+    families: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        called: dict[str, set[str]] = {}
+        called = self.called
         for use in self.reading.uses:
             if use.called or use.name.startswith("module."):
                 called.setdefault(use.scope, set()).add(use.name)
         functions = self.reading.functions
         start = {f for f in functions if f == "__getattr__" or f.rpartition(".")[2] in _IMPLICIT}
+        if any(use.name.startswith(("sys.meta_path", "sys.path_hooks")) for use in self.reading.uses):
+            start |= {f for f in functions if f.rpartition(".")[2] in _HOOKS}
         at_import = {use.name for use in self.reading.uses if not use.scope and use.called}
         start |= _functions_named(at_import, functions, methods=False)
         metaclasses = {name for _, bases in self.reading.bases for name in bases}
         start |= {f for f in _functions_named(metaclasses, functions, methods=True) if ".__" in f}
-        self.imported = _closure({*start, ""}, called, functions)
+        families = self.families = _families(self.reading)
+        self.imported = _closure({*start, ""}, called, functions, families)
         named = {f"module.{name}" for name in self.setting.entry}
         entry = (
             set(functions) if "*" in self.setting.entry else _functions_named(named, functions, methods=True)
         )
-        self.entered = _closure(entry, called, functions)
-        self.constructed = _closure({f for f in entry if _CONSTRUCTS.search(f)}, called, functions)
+        self.entered = _closure(entry, called, functions, families)
+        constructing = {f for f in entry if _CONSTRUCTS.search(f)}
+        self.constructed = _closure(constructing, called, functions, families)
+
+    def from_name(self, name: str) -> set[str]:
+        """Everything that runs when a function or class of this module is called."""
+        start = _functions_named({f"module.{name}"}, self.reading.functions, methods=False)
+        return _closure(start, self.called, self.reading.functions, self.families)
 
     def when(self, use: Use) -> str:
         if self.setting.cell or use.scope == "__main__":
@@ -302,11 +402,45 @@ def _functions_named(names: Set[str], functions: tuple[str, ...], *, methods: bo
     return found
 
 
-def _closure(start: set[str], called: Mapping[str, Set[str]], functions: tuple[str, ...]) -> set[str]:
+def _meant(
+    name: str, owner: str, by_last: Mapping[str, list[str]], families: Mapping[str, Set[str]]
+) -> list[str]:
+    """The functions that a call may mean: in a method, `self.name()` means its own class and those it is made of."""
+    last = name.rpartition(".")[2]
+    every = by_last.get(last, [])
+    if owner not in families or name != f"?.{last}":
+        return every
+    return [one for one in every if one.rpartition(".")[0] in families[owner]]
+
+
+def _families(reading: PythonReading) -> dict[str, set[str]]:
+    """Every class with its bases and the classes made of it, as far as they stand in this module."""
+    related: dict[str, set[str]] = {name: {name} for name in reading.classes}
+    for name, bases in reading.bases:
+        for base in bases:
+            base_name = base.removeprefix("module.")
+            if base_name in related:
+                family = related[name] | related[base_name]
+                for member in family:
+                    related[member] = family
+    return related
+
+
+def _closure(
+    start: set[str],
+    called: Mapping[str, Set[str]],
+    functions: tuple[str, ...],
+    families: Mapping[str, Set[str]] | None = None,
+) -> set[str]:
     """`start` and every function of this module that they call by name, as a method or otherwise."""
     by_last: dict[str, list[str]] = {}
+    by_class: dict[str, list[str]] = {}
     for function in functions:
-        by_last.setdefault(function.rpartition(".")[2], []).append(function)
+        owner, _, own = function.rpartition(".")
+        by_last.setdefault(own, []).append(function)
+        if own in _MAKES:
+            by_class.setdefault(owner, []).append(function)
+    families = families or {}
     reached: set[str] = set()
     todo = list(start)
     while todo:
@@ -318,8 +452,12 @@ def _closure(start: set[str], called: Mapping[str, Set[str]], functions: tuple[s
             todo += [
                 inner for inner in functions if inner.startswith(f"{function}.") and inner not in reached
             ]
+        owner = function.rpartition(".")[0]
         for name in called.get(function, ()):
-            todo += by_last.get(name.rpartition(".")[2], ()) if name.startswith(("?", "module.")) else ()
+            if name.startswith(("?", "module.")):
+                todo += _meant(name, owner, by_last, families)
+            if name.startswith("module.") and name.count(".") == 1:
+                todo += by_class.get(name.removeprefix("module."), ())
     return reached
 
 
@@ -344,19 +482,66 @@ def python_files(folder: Folder) -> Iterator[tuple[str, PythonReading, Setting]]
     present = frozenset(member.path for member in folder.artifact.members)
     siblings = frozenset(part.removesuffix(".py") for path in files for part in path.split("/"))
     loaded = _loaded(files, entry, single=len(folder.artifact.members) == 1)
+    shared = _imported_by_others(files)
+    helpers = {
+        f"{path.rpartition('/')[2].removesuffix('.py')}.{name}": what
+        for path in shared
+        for name, what in harmful_names(files[path])
+    }
     for path, reading in files.items():
-        names = frozenset("*") if ALL_ENTRY.search(path) else entry.get(path, frozenset())
+        every = ALL_ENTRY.search(path) or _is_builder(reading) or _is_served(reading)
+        names = frozenset("*") if every else entry.get(path, frozenset())
         yield (
             path,
             reading,
-            Setting(entry=names, siblings=siblings, present=present, path=path, loaded=path in loaded),
+            Setting(
+                entry=names,
+                siblings=siblings,
+                present=present,
+                path=path,
+                loaded=path in loaded,
+                shared=path in shared,
+                helpers=helpers,
+            ),
         )
+
+
+def _imported_by_others(files: Mapping[str, PythonReading]) -> set[str]:
+    """Files whose module name stands in some other file's imports."""
+    named: dict[str, list[str]] = {}
+    for path in files:
+        named.setdefault(path.rpartition("/")[2].removesuffix(".py"), []).append(path)
+    return {
+        path
+        for other, reading in files.items()
+        for item in reading.imports
+        for part in (*item.module.split("."), item.name)
+        for path in named.get(part, ())
+        if path != other
+    }
+
+
+def _is_served(reading: PythonReading) -> bool:
+    """A class that a server of models makes and calls by its name."""
+    if "TritonPythonModel" in reading.classes:
+        return True
+    return any(base.startswith("ts.torch_handler.") for _, bases in reading.bases for base in bases)
+
+
+def _is_builder(reading: PythonReading) -> bool:
+    """A data set's script: `load_dataset` imports it and calls its builder's methods."""
+    return any(
+        base.startswith("datasets.") and base.endswith(("Builder", "BuilderConfig"))
+        for _, bases in reading.bases
+        for base in bases
+    )
 
 
 def _loaded(files: Mapping[str, PythonReading], entry: Mapping[str, Set[str]], *, single: bool) -> set[str]:
     """Files that are imported when the model is: named by a config or by custom, and what those import."""
     loaded: set[str] = set()
     todo = [path for path in files if single or path in entry or CONVENTIONAL.search(path)]
+    todo += [path for path, reading in files.items() if _is_builder(reading)]
     while todo:
         path = todo.pop()
         if path in loaded:
@@ -389,6 +574,7 @@ def named_classes(value: Any) -> Iterator[tuple[str, str]]:
     """(module, class) pairs that `auto_map` and `custom_pipelines` of a config name, without other repositories."""
     if not isinstance(value, dict):
         return
+    yield from _mlflow_code(value)
     maps = [value.get("auto_map")]
     custom = value.get("custom_pipelines")
     if isinstance(custom, dict):
@@ -400,3 +586,16 @@ def named_classes(value: Any) -> Iterator[tuple[str, str]]:
                 if isinstance(text, str) and "--" not in text and "." in text:
                     module, _, name = text.rpartition(".")
                     yield module, name
+
+
+def _mlflow_code(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Files that MLflow imports, and then calls, because an `MLmodel` says so."""
+    flavors = value.get("flavors")
+    for flavor in flavors.values() if isinstance(flavors, dict) else ():
+        if not isinstance(flavor, dict):
+            continue
+        script, loader, code = flavor.get("model_code_path"), flavor.get("loader_module"), flavor.get("code")
+        if isinstance(script, str) and script.endswith(".py"):
+            yield script.removesuffix(".py").replace("/", "."), "*"
+        if isinstance(loader, str) and not loader.startswith("mlflow."):
+            yield (f"{code}.{loader}" if isinstance(code, str) else loader), "_load_pyfunc"

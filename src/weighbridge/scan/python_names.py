@@ -91,8 +91,11 @@ EVALUATES = "runs code from text"
 CONNECTS = "opens a network connection"
 FETCHES = "fetches something from the network"
 NATIVE = "loads native code"
+WINDOWS = "calls Windows"
+TOUCHES = "changes files or the process"
 COMPILES = "compiles and loads native code"
 UNPICKLES = "unpickles, which can run anything"
+UNPICKLES_FILE = "unpickles a file, which can run anything"
 LOADS = "loads a file whose format can run code"
 DELETES = "deletes or changes files"
 REWIRES = "changes how Python itself works"
@@ -103,65 +106,83 @@ _DANGERS: dict[str, str] = {
         os.system os.popen os.exec* os.spawn* os.posix_spawn* os.startfile os.fork os.forkpty os.kill os.killpg os.dup*
         posix.* nt.* subprocess.* _posixsubprocess.* pty.* commands.* popen2.* pexpect.* sh.* plumbum.* fabric.*
         paramiko.* asyncio.create_subprocess* asyncio.subprocess* asyncio.base_events.* multiprocessing.util.spawnv_passfds
-        webbrowser.* IPython.get_ipython().system IPython.get_ipython().getoutput IPython.get_ipython().run_*
-        IPython.utils.process.* distutils.spawn.* numpy.distutils.* pip.* setuptools.sandbox.*
+        webbrowser.* platform.popen platform._syscmd* IPython.get_ipython().system IPython.get_ipython().getoutput IPython.get_ipython().run_*
+        IPython.utils.process.* distutils.spawn.* numpy.distutils.exec_command* numpy.distutils.misc_util.exec* pip.main pip._internal.main* pip._internal.cli.main* setuptools.sandbox.* test.support.script_helper.*
         """,
     EVALUATES: """
         builtins.eval builtins.exec builtins.? builtins[] builtins.__dict__[] code.* codeop.* runpy.* timeit.timeit
         timeit.repeat timeit.Timer timeit.main marshal.* _xxsubinterpreters.* pdb.* bdb.* cProfile.* profile.* trace.*
         logging.config.* pandas.eval sympy.sympify sympy.parse_expr sympy.parsing.* numexpr.evaluate
-        jinja2.Template jinja2.Environment mako.* IPython.core.*
+        jinja2.Template jinja2.Environment mako.* IPython.core.* types.FunctionType types.CodeType pydoc.* doctest.* idlelib.* lib2to3.*
+        ensurepip.* venv.* zipapp.* cgitb.* asyncore.* numpy.f2py.compile numpy.f2py.run_main numpy.f2py.crackfortran.myeval
+        numpy.testing._private.utils.runstring numpy.testing.rundocs torch._dynamo.guards.* torch._inductor.codecache.*
         """,
     CONNECTS: """
         socket.* _socket.* socketserver.* http.client.* http.server.* httplib.* urllib.request.* urllib2.* urllib3.*
         urllib.urlopen urllib.urlretrieve ftplib.* smtplib.* poplib.* imaplib.* nntplib.* telnetlib.* xmlrpc.*
-        asyncio.open_connection asyncio.start_server asyncio.open_unix_connection pycurl.* dns.* gevent.* twisted.* zmq.*
+        asyncio.open_connection asyncio.start_server asyncio.open_unix_connection pycurl.* dns.resolver.* dns.query.* gevent.socket.* gevent.subprocess.*
+        twisted.internet.* zmq.Context* zmq.asyncio.*
         websocket.* websockets.* boto3.* pyperclip.* pynput.* pyautogui.* mss.*
         """,
     FETCHES: "requests.* httpx.* aiohttp.* wget.* gdown.* torch.hub.download_url_to_file",
     NATIVE: """
-        ctypes.* _ctypes.* cffi.* torch.ops.load_library torch.classes.load_library tensorflow.load_op_library
+        ctypes.CDLL ctypes.PyDLL ctypes.cdll* ctypes.pydll*
+        ctypes.pythonapi* ctypes.CFUNCTYPE ctypes.PYFUNCTYPE ctypes.memmove ctypes.memset ctypes.cast ctypes.string_at
+        ctypes._* _ctypes.* cffi.* torch.ops.load_library torch.classes.load_library tensorflow.load_op_library
         tensorflow.load_library numpy.ctypeslib.* imp.* _imp.* cppyy.* llvmlite.* pyximport.*
         importlib.machinery.ExtensionFileLoader*
         """,
+    WINDOWS: """
+        ctypes.WinDLL ctypes.OleDLL ctypes.LibraryLoader ctypes.windll* ctypes.oledll* ctypes.WINFUNCTYPE ctypes.util.*
+        """,
+    TOUCHES: "os.open os.write os.pipe* os.putenv os.link os.symlink os.mkfifo msvcrt.*",
     COMPILES: "torch.utils.cpp_extension.load* numba.cfunc cupy.RawKernel cupy.RawModule",
     UNPICKLES: """
         pickle.load* pickle.Unpickler* pickle._load* _pickle.* cPickle.* dill.* cloudpickle.* shelve.* jsonpickle.*
         torch.package.* yaml.unsafe_load* yaml.full_load* yaml.UnsafeLoader yaml.Loader yaml.FullLoader
         multiprocessing.connection.* multiprocessing.managers.* torch.storage._load_from_bytes joblib.numpy_pickle.*
+        _compat_pickle.* pickletools.* srsly.pickle* kombu.* celery.* sqlitedict.* diskcache.* zodbpickle.*
         """,
+    UNPICKLES_FILE: "joblib.load pandas.read_pickle pandas.io.pickle.* skops.io.load skops.io.loads",
     LOADS: """
         torch.load torch.serialization.load torch.serialization._load torch.serialization._legacy_load torch.jit.load
-        torch.hub.load_state_dict_from_url numpy.load joblib.load pandas.read_pickle pandas.io.pickle.* yaml.load
-        yaml.load_all keras.models.load_model tensorflow.keras.models.load_model tensorflow.saved_model.load
+        torch.hub.load_state_dict_from_url numpy.load yaml.load yaml.load_all keras.models.load_model tensorflow.keras.models.load_model tensorflow.saved_model.load
         multiprocess.* ruamel.*
         """,
     DELETES: """
-        os.remove os.unlink os.rmdir os.removedirs os.chmod os.chown os.symlink os.link os.mkfifo os.truncate os.setuid
-        os.setgid os.open os.write os.pipe* os.chroot os.putenv shutil.rmtree shutil.unpack_archive shutil.chown
+        os.remove os.unlink os.rmdir os.removedirs os.chmod os.chown os.truncate os.setuid
+        os.setgid os.chroot shutil.rmtree shutil.unpack_archive shutil.chown
         pathlib.Path().unlink pathlib.Path().rmdir pathlib.Path().chmod pathlib.Path().symlink_to crontab.* winreg.*
-        _winapi.* msvcrt.* win32api.* win32com.*
+        _winapi.* win32api.* win32com.*
         """,
     REWIRES: """
         sys.settrace sys.setprofile sys.addaudithook sys._getframe sys.meta_path* sys.path_hooks* sys._current_frames
         sys.excepthook sys.displayhook sys.breakpointhook builtins.__build_class__ builtins.breakpoint importlib.reload
         importlib.util.spec_from_file_location importlib.util.module_from_spec importlib.util.spec_from_loader
         importlib.machinery.SourceFileLoader* importlib._bootstrap* zipimport.* pkgutil.* site.* sitecustomize.* atexit.*
-        gc.get_objects gc.get_referrers inspect.currentframe inspect.stack types.ModuleType types.FunctionType
-        types.CodeType forge.* bytecode.* antigravity.*
+        gc.get_objects gc.get_referrers inspect.currentframe inspect.stack types.ModuleType forge.* bytecode.* antigravity.*
         """,
     REMOTE: "torch.hub.load kernels.* transformers.dynamic_module_utils.* diffusers.utils.dynamic_modules_utils.*",
 }  # fmt: skip
 SAFE = frozenset(
     """
     socket.gethostname socket.getfqdn socket.timeout socket.error subprocess.PIPE subprocess.DEVNULL subprocess.STDOUT
-    subprocess.CalledProcessError subprocess.TimeoutExpired subprocess.SubprocessError requests.exceptions
-    urllib.request.Request http.HTTPStatus ctypes.c_int ctypes.c_float ctypes.c_uint ctypes.sizeof
+    socket.has_ipv6 socket.has_dualstack_ipv6 subprocess.CalledProcessError subprocess.TimeoutExpired subprocess.SubprocessError requests.exceptions
+    urllib.request.Request urllib.request.url2pathname urllib.request.pathname2url urllib.request.quote urllib.request.unquote
+    cloudpickle.dump cloudpickle.dumps cloudpickle.CloudPickler dill.dump dill.dumps dill.Pickler _pickle.dump _pickle.dumps
+    _pickle.Pickler cPickle.dump cPickle.dumps jsonpickle.encode cloudpickle.Pickler urllib3.util urllib3.util.retry urllib3.util.url urllib3.exceptions socket._GLOBAL_DEFAULT_TIMEOUT _socket.CAPI http.HTTPStatus ctypes.sizeof
     """.split()
 )
 """Names inside the patterns above that do nothing."""
+CONSTANTS = re.compile(
+    r"(socket|subprocess|http\.client|ssl)\.[A-Z][A-Z0-9_]+\Z|[a-z]\w*(\.\w+)*\.[A-Z]\w*(Error|Exception|Timeout|Warning)\Z"
+    r"|(?!ctypes\.|cffi\.)[a-z]\w*(\.\w+)*\.([A-Z][A-Z0-9_]{2,}|__(version|all|name|doc|file)__)\Z"
+)
 CALLED_ONLY = frozenset(
-    "types.FunctionType types.CodeType types.ModuleType timeit.Timer jinja2.Environment".split()
+    """
+    types.FunctionType types.CodeType types.ModuleType timeit.Timer jinja2.Environment socket.socket socket.SocketType
+    requests.Session requests.Response httpx.Client httpx.AsyncClient aiohttp.ClientSession
+    """.split()
 )
 """Harmless to mention (`isinstance`), not to call."""
 AT_IMPORT: tuple[str, ...] = (
@@ -215,8 +236,27 @@ ATTRIBUTES: dict[str, str] = {
     "rmtree": DELETES,
     "run_line_magic": RUNS,
     "run_cell_magic": RUNS,
+    "create_subprocess_shell": RUNS,
+    "create_subprocess_exec": RUNS,
+    "dlopen": NATIVE,
+    "load_library": NATIVE,
+    "cdll": NATIVE,
 }
 """Attributes of an object that could not be followed, telling enough by their name alone."""
+
+SHELLCODE = frozenset(
+    """
+    VirtualAlloc VirtualAllocEx VirtualProtect CreateThread CreateRemoteThread RtlMoveMemory WinExec ShellExecuteA ShellExecuteW
+    ShellExecuteExW CreateProcessA CreateProcessW WriteProcessMemory NtAllocateVirtualMemory mprotect
+    """.split()
+)
+"""Functions of Windows and libc by which code in memory is run, or programs are started."""
+
+FRAMES = frozenset(
+    ("__globals__", "__builtins__", "f_globals", "f_builtins", "gi_frame", "cr_frame", "tb_frame")
+)
+"""Attributes through which code gets at functions that it does not name."""
+EVALUATING_MODULES = frozenset(("antigravity", "this", "idlelib", "test", "lib2to3"))
 
 MODULES_NOT_TO_PASS_ON = frozenset(
     """

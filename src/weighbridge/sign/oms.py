@@ -10,7 +10,7 @@ and never used as an identity.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import field
 from typing import Any, NamedTuple
 
@@ -562,6 +562,20 @@ def resolve(statement: OmsStatement, manifest: Manifest) -> OmsStatement:
 
     path = manifest.entries[0].path
     return replace(statement, resources=tuple(item._replace(path=path) for item in statement.resources))
+
+
+def part(statement: OmsStatement, paths: Collection[str]) -> OmsStatement:
+    """What the statement says of these files alone; nothing of the set, so that no digest over all of it is left."""
+    from dataclasses import replace
+
+    return replace(
+        statement,
+        resources=tuple(item for item in statement.resources if item.path in paths),
+        digests=(),
+        tensors=tuple(item for item in statement.tensors if item.path in paths),
+        tensor_paths=statement.tensor_paths & frozenset(paths),
+        empty=None if statement.empty is None else tuple(path for path in statement.empty if path in paths),
+    )
 
 
 def compare(statement: OmsStatement, manifest: Manifest, *, tensors: bool = True) -> Difference:

@@ -49,12 +49,14 @@ def verify(
     allow_ignored: Collection[str] = (),
     accept_links: bool = False,
     obstacles: Sequence[Obstacle] = (),
+    only: Collection[str] | None = None,
 ) -> SignatureResult:
     """Judge one signature over a measured model.
 
     `manifest` holds every file of the model except the signature files. `allow_ignored` names paths (and what lies
     below them) that may be there although the signer left them out. `accept_links` compares the contents behind
-    symbolic links although the signer signed plain files. `obstacles` are what could not be measured.
+    symbolic links although the signer signed plain files. `obstacles` are what could not be measured. With `only`, the
+    manifest holds these files alone, and what else was signed is not missed.
     """
     # (1) Read the bundle. `read_bundles` did; what it could not read is refused here, so that it is in the report.
     #
@@ -69,11 +71,15 @@ def verify(
 
     # A gate's verdict over these very files vouches for the same as a publisher's signature, in its own statement.
     if gate.is_verdict(bundle.envelope.payload):
+        if only is not None:
+            why = "a gate's verdict is about all files of a model, and only some were measured"
+            return _result(bundle, check, Outcome.UNKNOWN, "not-measured", why)
         return _verify_verdict(bundle, check, manifest, obstacles)
 
     # (4) What did they sign? Strict parsing; whatever two readers could understand differently is refused (8.3).
     try:
         statement = oms.resolve(_parsed(bundle.envelope.payload), manifest)
+        statement = statement if only is None else oms.part(statement, only)
     except InputError as error:
         later = error.code in oms.NOT_UNDERSTOOD
         return _result(bundle, check, Outcome.UNKNOWN if later else Outcome.FAIL, error.code, error.message)

@@ -14,6 +14,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Slice, Source
 from weighbridge.core.value import dataclass
+from weighbridge.formats.pickle.executed import Executed
 from weighbridge.formats.pickle.machine import Machine
 from weighbridge.formats.pickle.opcodes import NAMES, run
 from weighbridge.formats.pickle.program import Break, PickleProgram, RawArray, nested_bytes
@@ -37,7 +38,7 @@ from weighbridge.formats.pickle.values import (
     pairs_of,
     walk,
 )
-from weighbridge.formats.reading import Gap, Part, Reading
+from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
 
 __all__ = [
     "NAMES", "Blob", "Break", "Buffer", "Call", "Change", "Dict", "Extension", "FrozenSet", "Global", "List", "Machine",
@@ -75,10 +76,7 @@ class PickleReading(Reading):
 
 def read(source: Source, budget: Budget, name: str) -> Reading:
     """Read a stream of pickles. Raises `InputError` (`not-this-format`) where no loader would do anything with it."""
-    from weighbridge.formats.joblib import hook
-
-    registry: dict[int, Value] = {}
-    first = run(source, budget, hook=hook, registry=registry)
+    first, registry = _first(source, budget)
     if not _loads(first, source) and not _leads_on(first, source, budget):
         raise InputError("not-this-format", "an unpickler refuses it before it does anything")
     if first.broken is None and type(first.value) is int and first.value == TORCH_MAGIC:
@@ -88,8 +86,18 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     return _reading(source, programs, others, gaps)
 
 
+def _first(source: Source, budget: Budget) -> tuple[PickleProgram, dict[int, Value]]:
+    """The first pickle: already executed by whoever handed the source on, where no array of joblib's stands in it."""
+    from weighbridge.formats.joblib import hook, is_wrapper
+
+    if isinstance(source, Executed) and not any(is_wrapper(call) for call in source.program.calls):
+        return source.program, source.registry
+    registry: dict[int, Value] = {}
+    return run(source, budget, hook=hook, registry=registry), registry
+
+
 def _torch_legacy(source: Source, budget: Budget, name: str) -> Reading:
-    reading: Reading = import_module("weighbridge.formats.pytorch").read_legacy(source, budget, name)
+    reading: Reading = import_module("weighbridge.formats.pytorchlegacy").read_legacy(source, budget, name)
     return reading
 
 
@@ -153,8 +161,6 @@ def _before(program: PickleProgram) -> int:
 def _reading(
     source: Source, programs: list[PickleProgram], others: tuple[PickleProgram, ...], gaps: list[Gap]
 ) -> PickleReading:
-    from weighbridge.formats.joblib import tensors
-
     joblib = any(
         (g.module or "").startswith(("joblib.", "sklearn.externals.joblib.")) for g in programs[0].globals
     )
@@ -168,14 +174,25 @@ def _reading(
     seen = [program for one in programs for program in (one, *one.nested)]
     anomalies = tuple(anomaly for program in seen for anomaly in program.anomalies)
     held, unlisted = None, ""
-    if any(program.arrays or program.nested for program in programs):
-        held = tensors(programs[0]) or None
-    if held is None and any(g.name in _ARRAYS for program in programs for g in program.globals):
-        unlisted = "arrays inside a pickle are not listed"
+    if any(p.arrays or any(g.qualname in _ARRAYS for g in p.globals) for p in seen):
+        held, unlisted = _arrays(programs)
     return replace(reading, anomalies=anomalies, tensors=held, tensors_unlisted=unlisted)
 
 
-_ARRAYS = frozenset({"numpy.ndarray", "torch._utils._rebuild_tensor_v2"})
+def _arrays(programs: list[PickleProgram]) -> tuple[tuple[TensorRef, ...] | None, str]:
+    """The arrays of one pickle: joblib's between the opcodes, and those that are pickled themselves."""
+    from weighbridge.formats.joblib import names_of, tensors
+    from weighbridge.formats.pickle.arrays import listed
+
+    if len(programs) > 1 or programs[0].broken is not None:
+        return None, "arrays of several pickles, or of one that breaks, are not listed"
+    every = [programs[0], *programs[0].nested]
+    return listed(every, names_of(programs[0]), tensors(programs[0]))
+
+
+_ARRAYS = frozenset(
+    {"ndarray", "_reconstruct", "_frombuffer", "_rebuild_tensor_v2", "_load_from_bytes", "_mareconstruct"}
+)
 
 
 def program_gaps(program: PickleProgram) -> Iterator[Gap]:

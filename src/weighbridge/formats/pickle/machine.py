@@ -16,6 +16,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import LimitError
 from weighbridge.core.source import Source
 from weighbridge.formats.pickle.fold import NOTHING, fold
+from weighbridge.formats.pickle.helpers import array_call, named_type
 from weighbridge.formats.pickle.program import Break, PickleProgram, RawArray
 from weighbridge.formats.pickle.stream import Stream, TruncatedError
 from weighbridge.formats.pickle.values import (
@@ -231,7 +232,20 @@ class Machine:
         if target.module == "copyreg" and target.qualname == "add_extension":
             self._register(args)
         folded = fold(call)
-        return call if folded is NOTHING else folded
+        return self._unfolded(call) if folded is NOTHING else folded
+
+    def _unfolded(self, call: Call) -> Value:
+        """The result of a helper that does something by another name, with what it does inside recorded."""
+        named = named_type(call)
+        if named is not None:
+            return self.globals.setdefault(named, Global(*named, self.at, self.stream.index))
+        inner = array_call(call)
+        if inner is None:
+            return call
+        made = self.call("REDUCE", inner[0], inner[1])
+        if type(made) is Call:
+            self.build(made, inner[2])
+        return made
 
     def _odd_arguments(self, args: Value) -> None:
         if args is None or type(args) in (bool, int, float):
@@ -281,10 +295,11 @@ class Machine:
             self.change("BUILD", target, state)
 
     def _build_on_inert(self, target: Value, state: Value) -> None:
+        """pickle.py takes any empty state; whether an object is empty nobody knows."""
         parts = state if type(state) is tuple and len(state) == 2 else (state, None)
         if all(part is None for part in parts):
             return
-        if not all(type(part) in INERT and not (type(part) is Blob or part) for part in parts):
+        if any(type(part) in INERT and (type(part) is Blob or part) for part in parts):
             raise BreakError(f"state is set on a {kind_of(target)}")
         self.note(
             "empty-state",

@@ -550,7 +550,7 @@ def _binpersid(m: Machine) -> None:
 def _persistent(m: Machine, pid: Value) -> None:
     found = Persistent(pid, m.at, m.stream.index)
     m.persistents.append(found)
-    m.stack.append(found)
+    m.stack.append(found.module or found)
 
 
 def _unknown(m: Machine) -> None:

@@ -119,11 +119,20 @@ class Extension(_Node):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Persistent(_Node):
-    """What the loader's own `persistent_load` gives for `pid`: in torch files a storage."""
+    """What the loader's own `persistent_load` gives for `pid`: in torch files a storage, in old ones also a class."""
 
     pid: Value
     offset: int
     index: int
+
+    @property
+    def module(self) -> Global | None:
+        """The class of `("module", class, file, source)`: torch's legacy loader compares sources and gives the class."""
+        pid = self.pid
+        if type(pid) is not tuple or len(pid) != 4 or type(pid[0]) is not str or pid[0] != "module":
+            return None
+        texts = all(text is None or type(text) is str for text in pid[2:])
+        return pid[1] if type(pid[1]) is Global and texts else None
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -186,6 +195,9 @@ def is_constant(value: Value) -> bool:
 
 
 _CONSTANTS = frozenset({bool, int, float, str, bytes, Blob, Opaque})
+
+
+CONTAINERS = frozenset({tuple, List, Dict, Set, FrozenSet})
 
 
 def children(value: Value) -> Iterable[Value]:

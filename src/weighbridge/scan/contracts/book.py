@@ -6,13 +6,12 @@ table says why. Names that are in no file are unproved; there is no pattern, pre
 """
 
 import sys
-import tomllib
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from weighbridge.core.value import dataclass
+from weighbridge.scan.contracts.compiled import document
 
 Signature = tuple[str, ...]
 """One shape per argument; the last may end in `...` for any number, and any may end in `?` to be left out."""
@@ -55,6 +54,9 @@ ECOSYSTEMS: Mapping[str, str] = {
     "pandas": "pandas",
     "torch": "torch",
     "torchvision": "torch",
+    "statsmodels": "statsmodels",
+    "dill": "dill",
+    "cloudpickle": "dill",
     "lightgbm": "boosting",
     "xgboost": "boosting",
     "catboost": "boosting",
@@ -68,13 +70,14 @@ ECOSYSTEMS: Mapping[str, str] = {
 """Top-level package → file. The standard library's modules are all in `python.toml`."""
 
 
+@lru_cache(maxsize=8192)
 def find(module: str | None, qualname: str | None) -> Contract | None:
     """The contract of an exact name, or None."""
     if module is None or qualname is None:
         return None
     top = module.partition(".")[0]
     file = ECOSYSTEMS.get(top) or ("python" if top in sys.stdlib_module_names else "")
-    return page(file).get(f"{module}:{qualname}") if file else None
+    return _found(file, f"{module}:{qualname}") if file else None
 
 
 def find_named(name: str) -> Contract | None:
@@ -83,25 +86,38 @@ def find_named(name: str) -> Contract | None:
     return find(module, qualname)
 
 
+def _found(file: str, name: str) -> Contract | None:
+    table = _tables(file).get(name)
+    return _made(file, name) if table is not None else None
+
+
 @cache
+def _made(file: str, name: str) -> Contract:
+    return _contract(name, _tables(file)[name])
+
+
+@cache
+def _tables(file: str) -> Mapping[str, Mapping[str, Any]]:
+    """Name → the table that it stands in; contracts are made of them when they are asked for."""
+    return dict(_all(document(file)))
+
+
 def page(file: str) -> Mapping[str, Contract]:
-    """All contracts of one file, by name."""
-    document = tomllib.loads((Path(__file__).parent / f"{file}.toml").read_text("utf-8"))
+    """All contracts of one file, by name. Raises `ValueError` where a name stands twice."""
     found: dict[str, Contract] = {}
-    for table in document.get("contract", ()):
-        for name in table["names"]:
-            _add(found, _contract(name, table))
-    for table in document.get("family", ()):
-        for module, names in table["modules"].items():
-            for qualname in names:
-                _add(found, _contract(f"{module}:{qualname}", table))
+    for name, table in _all(document(file)):
+        if name in found:
+            raise ValueError(f"{name} stands twice in the contracts")
+        found[name] = _contract(name, table)
     return found
 
 
-def _add(found: dict[str, Contract], contract: Contract) -> None:
-    if contract.name in found:
-        raise ValueError(f"{contract.name} stands twice in the contracts")
-    found[contract.name] = contract
+def _all(source: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for table in source.get("contract", ()):
+        yield from ((name, table) for name in table["names"])
+    for table in source.get("family", ()):
+        for module, names in table["modules"].items():
+            yield from ((f"{module}:{qualname}", table) for qualname in names)
 
 
 _KEYS = {

@@ -6,22 +6,24 @@ finding that says what happens is worth more than one that says "unproved".
 
 import re
 import sys
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from weighbridge.formats.pickle import Call, Global, List, Value
+from weighbridge.formats.pickle.helpers import is_cloudpickle
+from weighbridge.scan.contracts.compiled import document
 
 MAX_STEPS = 32
 """Calls inside calls that are followed to find a name."""
 
 
-def does(value: Value) -> str:
-    """What calling the value does, as the end of "loading this file …"; "" when the list has nothing on it."""
+def does(value: Value, path: str) -> str:
+    """What calling the value does, as the end of "loading this file …"; "" when the list has nothing on it.
+
+    `path` is what `resolved` says of it.
+    """
     if makes_code(value):
         return "runs Python code that the file carries"
-    path = resolved(value)
     return harm_of(path) if path else ""
 
 
@@ -62,17 +64,16 @@ def _of_module(words: list[str], modules: dict[str, str]) -> str:
 
 @cache
 def _lists() -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
-    document = tomllib.loads((Path(__file__).parent / "harm.toml").read_text("utf-8"))
     exact: dict[str, str] = {}
     modules: dict[str, str] = {}
-    for entry in document["harm"]:
+    for entry in document("harm")["harm"]:
         for name in entry["names"]:
             module, _, qualname = name.partition(":")
             if qualname == "*":
                 modules.setdefault(module, entry["does"])
             else:
                 exact.setdefault(f"{module}.{qualname}", entry["does"])
-    return exact, modules, frozenset(e["does"] for e in document["harm"] if not e.get("grave", True))
+    return exact, modules, frozenset(e["does"] for e in document("harm")["harm"] if not e.get("grave", True))
 
 
 _TOPS = frozenset(
@@ -157,25 +158,35 @@ def _step(call: Call) -> tuple[Value, str] | None:
     return None
 
 
-_CODE_MAKERS = frozenset(
-    {"types.FunctionType", "types.LambdaType", "dill._dill._create_function", "cloudpickle.cloudpickle._make_function", "cloudpickle.cloudpickle._fill_function",
-     "cloudpickle.cloudpickle._make_skel_func", "cloudpickle._make_function", "cloudpickle.cloudpickle_fast._make_function"}
-)  # fmt: skip
+_FUNCTION_MAKERS = {
+    "dill._dill": frozenset({"_create_function"}),
+    "cloudpickle": frozenset({"_make_function", "_make_skel_func", "_fill_function"}),
+    "types": frozenset({"FunctionType", "LambdaType"}),
+}
+_CODE_MAKERS = {
+    "dill._dill": frozenset({"_create_code", "_create_type", "_create_cell", "_unmarshal", "_import_module"}),
+    "cloudpickle": frozenset({
+        "subimport", "dynamic_subimport", "_make_skeleton_class", "_make_skeleton_enum", "_rehydrate_skeleton_class",
+        "_make_empty_cell", "_make_cell", "_cell_set", "_class_setstate", "_function_setstate", "instance",
+    }),
+    "types": frozenset({"CodeType", "ModuleType", "CellType"}),
+}  # fmt: skip
+"""Functions of dill and cloudpickle, and types of Python's own, that rebuild functions, code, classes and modules."""
 
 
 def makes_code(value: Value) -> bool:
     """Whether a value is a function made of code that stands in the stream."""
-    if type(value) is Call and type(value.callable) is Global:
-        return value.callable.name in _CODE_MAKERS
-    return False
+    return type(value) is Call and type(value.callable) is Global and _is_in(value.callable, _FUNCTION_MAKERS)
 
 
-CARRIES_CODE = frozenset(
-    {*_CODE_MAKERS, "types.CodeType", "dill._dill._create_code", "dill._dill._create_type", "dill._dill._create_cell", "cloudpickle.cloudpickle._make_skeleton_class",
-     "cloudpickle.cloudpickle._builtin_type", "cloudpickle.cloudpickle._make_empty_cell", "cloudpickle.cloudpickle._make_cell", "cloudpickle.cloudpickle.subimport",
-     "cloudpickle.cloudpickle._class_setstate", "cloudpickle.cloudpickle._function_setstate", "cloudpickle.cloudpickle._make_dict_keys"}
-)  # fmt: skip
-"""Functions of dill and cloudpickle that rebuild code and classes."""
+def carries_code(target: Global) -> bool:
+    """Whether a callable rebuilds functions, classes or modules out of the stream."""
+    return _is_in(target, _FUNCTION_MAKERS) or _is_in(target, _CODE_MAKERS)
+
+
+def _is_in(target: Global, names: Mapping[str, frozenset[str]]) -> bool:
+    module = "cloudpickle" if is_cloudpickle(target.module) else target.module or ""
+    return target.qualname in names.get(module, ())
 
 
 # ---- what arguments look like
@@ -200,6 +211,10 @@ def suspicious(args: Value, *, places: bool = False) -> str:
     return ""
 
 
+_PRINTABLE = bytes(c for c in range(256) if 32 <= c < 127 or c in b"\t\r\n")
+"""Bytes of other kinds are numbers, and numbers look like anything."""
+
+
 def _strings(args: Value) -> Iterator[str]:
     todo, looked = [args], 0
     while todo and looked < MAX_LOOKED:
@@ -207,7 +222,7 @@ def _strings(args: Value) -> Iterator[str]:
         looked += 1
         if type(value) is str:
             yield value
-        elif type(value) is bytes:
+        elif type(value) is bytes and not value[:4096].translate(None, _PRINTABLE):
             yield value[:4096].decode("latin-1")
         elif type(value) is tuple or isinstance(value, list):
             todo += reversed(value[:MAX_LOOKED])
@@ -280,16 +295,21 @@ def takes_a_member(call: Call) -> bool:
     ):
         return False
     owner, member = args
-    if (
-        type(owner) is not Global
-        or type(member) is not str
-        or not member.isidentifier()
-        or member.startswith("_")
-    ):
+    if type(member) is not str or not member.isidentifier() or member.startswith("__"):
+        return False
+    if type(owner) is Call and owner.how.startswith("NEWOBJ") and type(owner.callable) is Global:
+        return _is_bound_method(owner.callable, member)
+    if type(owner) is not Global or member.startswith("_"):
         return False
     top = (owner.module or "").partition(".")[0]
     known = is_stdlib(top) or top in _WELL_KNOWN or looks_like_function(owner.qualname)
     return not known and not harm_of(f"{owner.name}.{member}")
+
+
+def _is_bound_method(cls: Global, member: str) -> bool:
+    """`getattr(object, "method")`: how pickle writes a method of an object; nobody knows the class."""
+    known = is_stdlib(cls.module) or looks_like_function(cls.qualname)
+    return not known and not harm_of(f"{cls.name}.{member}")
 
 
 def is_stdlib(module: str | None) -> bool:

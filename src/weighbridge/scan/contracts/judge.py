@@ -6,9 +6,9 @@ nothing else runs. What is outside is `UNPROVED`; where the harm can be named it
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from weighbridge.core.value import dataclass
@@ -22,17 +22,17 @@ from weighbridge.formats.pickle import (
     Persistent,
     PickleProgram,
     Value,
-    is_constant,
 )
-from weighbridge.formats.pickle.values import children
+from weighbridge.formats.pickle.helpers import array_call
+from weighbridge.formats.pickle.values import CONTAINERS
 from weighbridge.scan.contracts import harm
 from weighbridge.scan.contracts.book import Contract, find
+from weighbridge.scan.contracts.libraryshapes import executes_text
 from weighbridge.scan.contracts.shapes import (
     Use,
     allowed,
     class_of,
     contract_of,
-    executes_text,
     failed_check,
     fits,
     storage_of,
@@ -46,8 +46,7 @@ class Level(StrEnum):
     HARMFUL = "harmful"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judged:
+class Judged(NamedTuple):
     """One thing that a program does and that is not inside a contract."""
 
     level: Level
@@ -60,7 +59,7 @@ class Judged:
     """False where only the look of the name or of the arguments says so."""
     kind: str = "call"
     """`call`, `lookup`, `state`, `persistent`, `extension`, `buffer`, `code`."""
-    count: int = 1
+    times: int = 1
     """How often the program does it; this is the first time."""
 
     @property
@@ -104,6 +103,7 @@ class _Judge:
     def __init__(self, program: PickleProgram) -> None:
         self._program = program
         self._called: set[int] = set()
+        self._plain: dict[tuple[int, str], tuple[Judged, ...]] = {}
         self._names: dict[int, tuple[str, str]] = {}
         self._seen: set[int] | None = None
         self._ends = self._end()
@@ -116,13 +116,13 @@ class _Judge:
             key = (item.name, item.does)
             found.setdefault(key, item)
             counts[key] += 1
-        items = [replace(item, count=counts[key]) for key, item in found.items()]
+        items = [item._replace(times=counts[key]) for key, item in found.items()]
         return Judgement(items=tuple(sorted(items, key=lambda item: item.offset)), ends_at=self._ends)
 
     def _items(self) -> Iterator[Judged]:
         for call in self._program.calls:
             if self._happens(call):
-                yield from self._call(call)
+                yield from self._call(call) if call.args else self._plain_call(call)
         for change in self._program.changes:
             if self._happens(change):
                 yield from self._change(change)
@@ -149,6 +149,17 @@ class _Judge:
 
     # -- calls
 
+    def _plain_call(self, call: Call) -> Iterable[Judged]:
+        """A call without arguments: what is said of the first is said of all that call the same name."""
+        target = call.callable
+        if call.kwargs is not None or not (type(target) is Global or _is_deep(target)):
+            return self._call(call)
+        key = (id(target) if type(target) is Global else 0, call.how)
+        known = self._plain.get(key)
+        if known is None:
+            known = self._plain[key] = tuple(self._call(call))
+        return known
+
     def _call(self, call: Call) -> Iterator[Judged]:
         target = call.callable
         self._called.add(id(target))
@@ -156,9 +167,9 @@ class _Judge:
         if contract is not None and self._allowed(call, contract):
             return
         name, does = self._named(target)
-        if type(target) is Global and target.name in harm.CARRIES_CODE:
+        if type(target) is Global and harm.carries_code(target):
             yield Judged(
-                level=Level.UNPROVED,
+                level=Level.HARMFUL,
                 what=call,
                 name=name,
                 does="rebuilds Python code that it carries",
@@ -173,10 +184,12 @@ class _Judge:
     def _named(self, target: Value) -> tuple[str, str]:
         """What a callable is called and what it does, worked out once for each name."""
         if type(target) is not Global:
-            return harm.resolved(target) or _spelled(target), harm.does(target)
+            path = harm.resolved(target)
+            return path or _spelled(target), harm.does(target, path)
         known = self._names.get(id(target))
         if known is None:
-            known = self._names[id(target)] = (harm.resolved(target) or _spelled(target), harm.does(target))
+            path = harm.resolved(target)
+            known = self._names[id(target)] = (path or target.name, harm.does(target, path))
         return known
 
     def _contract(self, target: Value) -> Contract | None:
@@ -296,7 +309,7 @@ class _Judge:
         if contract is None and _is_unproved(target):
             return  # the object itself is named as unproved; its state is part of the same doubt
         name = class_of(target).replace(":", ".") or _spelled(target.callable)
-        if contract is not None and contract.otherwise and executes_text(change.value):
+        if contract is not None and contract.otherwise and _executes(change.value):
             yield Judged(level=Level.HARMFUL, what=change, name=name, kind="state", does=contract.otherwise)
             return
         does = f"sets state on {name} that is outside its contract"
@@ -304,7 +317,7 @@ class _Judge:
 
     def _change_allowed(self, change: Change, target: Call, contract: Contract) -> bool:
         if change.how == "BUILD":
-            use = Use(index=change.index, target=target, lengths=change.lengths)
+            use = Use(at=change.index, target=target, lengths=change.lengths)
             return not _sets(change.value, contract.never) and any(
                 fits(change.value, s, use) for s in contract.state
             )
@@ -325,7 +338,7 @@ class _Judge:
 
     def _persistents(self) -> Iterator[Judged]:
         for found in self._program.persistents:
-            if self._happens(found) and storage_of(found) is None:
+            if self._happens(found) and found.module is None and storage_of(found) is None:
                 yield Judged(level=Level.UNPROVED, what=found, name="persistent id", kind="persistent",
                              does="asks the loading program for an object by an id that is no torch storage")  # fmt: skip
 
@@ -356,27 +369,45 @@ def _base_fits(base: Value, state: Value, index: int) -> bool:
     if name == "builtins:object":
         return state is None
     shape = _BASES.get(name)
-    return shape is not None and fits(state, shape, Use(index=index))
+    return shape is not None and fits(state, shape, Use(at=index))
 
 
 def _handed_on(program: PickleProgram) -> set[int]:
-    """Names that stand in arguments or in state, at any depth; being called is not being handed on."""
-    todo: list[Value] = [v for call in program.calls for v in (call.args, call.kwargs)]
-    todo += [change.value for change in program.changes]
+    """Names that stand in arguments or in state, at any depth; being called is not being handed on.
+
+    Arguments and states of objects inside are arguments and states of the program too, so that only containers are entered.
+    """
+    todo: list[Value] = [change.value for change in program.changes]
+    for call in program.calls:
+        todo += (call.args, call.kwargs) if array_call(call) is None else call.args[1:3]
     names: set[int] = set()
     seen: set[int] = set()
     while todo:
         value = todo.pop()
-        if is_constant(value) or id(value) in seen:
-            continue
-        seen.add(id(value))
-        if type(value) is Global:
+        kind = type(value)
+        if kind is Global:
             names.add(id(value))
-        elif type(value) is Call:
-            todo += [value.args, value.kwargs, *(change.value for change in value.changes)]
-        else:
-            todo += children(value)
+        elif kind in CONTAINERS:
+            if value and id(value) not in seen:
+                seen.add(id(value))
+                todo += value
+        elif kind is Persistent:
+            todo.append(value.pid)
     return names
+
+
+def _is_deep(target: Value) -> bool:
+    """What a call gives that itself calls what a call gives: nobody can name it."""
+    return type(target) is Call and type(target.callable) is Call and type(target.callable.callable) is Call
+
+
+def _executes(state: Value) -> bool:
+    """Whether a state holds a text that the class would execute, and that is not the library's own."""
+    if executes_text(state):
+        return True
+    return type(state) is Dict and any(
+        key == "formula" and harm.suspicious((item,)) for key, item in state.pairs()
+    )
 
 
 def _sets(state: Value, names: tuple[str, ...]) -> bool:
@@ -405,9 +436,7 @@ def _spelled(target: Value) -> str:
     if type(target) is Global:
         return target.name
     if type(target) is Call:
-        inner = harm.resolved(target) or (
-            target.callable.name if type(target.callable) is Global else "a call"
-        )
+        inner = target.callable.name if type(target.callable) is Global else "a call"
         return f"what {inner} gives"
     return f"a {type(target).__name__.lower()}"
 

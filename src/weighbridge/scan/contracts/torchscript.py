@@ -6,10 +6,10 @@ strings and comments are out of the way.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
+
+from weighbridge.scan.contracts.compiled import document
 
 HARMFUL = frozenset(
     {
@@ -22,6 +22,14 @@ HARMFUL = frozenset(
     }
 )
 """They write a file, map a file, call Python, or call another process."""
+LIBRARIES = frozenset({
+    "torchvision", "torchaudio", "torchtext", "torchao", "torchcodec", "fbgemm", "xformers", "flash_attn", "vllm", "_c10d_functional",
+    "c10d", "c10d_functional", "mkldnn", "onednn", "inductor", "image", "video", "text", "torchrec", "sgl_kernel", "triton", "mps", "cuda",
+    "quantized_decomposed", "executorch_prim", "dim_order_ops", "et_vk", "cortex_m", "cadence", "llama", "metal", "vulkan", "xnnpack",
+    "_xnnpack", "torch_cluster", "torch_scatter", "torch_sparse", "torch_spline_conv", "torch_tensorrt", "tensorrt", "neuron", "xla",
+    "detectron2", "mmcv", "mmdeploy", "internal", "static_runtime", "higher_order", "rngprims", "debugprims", "custom_op",
+})  # fmt: skip
+"""Namespaces of well-known libraries: their operators are in no list here, but they are somebody's."""
 BUILTINS = frozenset(
     [
         "abs",
@@ -92,11 +100,16 @@ _ASSIGNED = re.compile(r"^\s*((?:[A-Za-z_]\w*, )*[A-Za-z_]\w*),? = ", re.MULTILI
 _BARE = re.compile(r"(?<![\w.])(?<!def )(?<!class )([A-Za-z_]\w*)\s*\(")
 
 
+def is_foreign(operator: str) -> bool:
+    """Whether `namespace::name` is an operator of a library that nobody here knows: native code that must be loaded for it."""
+    namespace, separator, _ = operator.partition("::")
+    return bool(separator) and namespace not in LIBRARIES and namespace not in book()
+
+
 @cache
 def book() -> Mapping[str, frozenset[str]]:
     """Namespace → names, read once."""
-    data = tomllib.loads(Path(__file__).with_name("torchscript.toml").read_text("utf-8"))
-    return {namespace: frozenset(table["names"]) for namespace, table in data.items()}
+    return {namespace: frozenset(table["names"]) for namespace, table in document("torchscript").items()}
 
 
 def unlisted(code: str) -> Iterator[str]:

@@ -7,14 +7,15 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-CODES = frozenset({"path-backslash", "path-dots", "similar-names"})
+CODES = frozenset({"path-backslash", "path-dots", "path-reserved", "similar-names"})
 DOUBTFUL = frozenset({"path-nul"})
 
 
 class ArchiveAmbiguousName(Rule):
     """
     ## What it does
-    Finds backslashes, `..` in the middle, NUL bytes, and names that differ only in case, Unicode normalisation or `./`.
+    Finds backslashes, `..` in the middle, NUL bytes, names that are devices or other names on Windows (`aux.txt`, a dot or
+    blank at the end, `name:stream`), and names that differ only in case, Unicode normalisation or `./`.
 
     ## Why is this bad?
     One reader takes such a member for a file of its own, the next for another member, and a check that looked at one of
@@ -40,8 +41,11 @@ class ArchiveAmbiguousName(Rule):
         "keras",
         "pytorch-zip",
         "torchscript",
+        "pt2",
+        "torch-package",
         "tar",
         "pytorch-tar",
+        "7z",
     )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:

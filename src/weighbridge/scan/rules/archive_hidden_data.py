@@ -7,14 +7,27 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-CODES = frozenset({"tar-data-after", "zip-data-after", "zip-data-before", "zip-data-between"})
+CODES = frozenset(
+    {
+        "7z-data-after",
+        "7z-data-between",
+        "gzip-header-data",
+        "skippable-frame",
+        "stream-behind-zeros",
+        "tar-data-after",
+        "zip-data-after",
+        "zip-data-before",
+        "zip-data-between",
+    }
+)
 
 
 class ArchiveHiddenData(Rule):
     """
     ## What it does
     Accounts for every byte of the file: members, headers, directory, end record. What is left over and is not padding is
-    shown here and examined on its own.
+    shown here and examined on its own. In compressed streams: frames that loaders step over, streams that stand behind
+    padding, and gzip headers that hold more than a name.
 
     ## Why is this bad?
     The file is something else besides: for another program it may begin or end differently, and checks that went by the
@@ -39,8 +52,19 @@ class ArchiveHiddenData(Rule):
         "keras",
         "pytorch-zip",
         "torchscript",
+        "pt2",
+        "torch-package",
         "tar",
         "pytorch-tar",
+        "7z",
+        "gzip",
+        "bzip2",
+        "xz",
+        "lzma",
+        "zlib",
+        "lz4",
+        "zstd",
+        "joblib-zfile",
     )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:

@@ -7,14 +7,15 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-CODES = frozenset({"path-escapes"})
+CODES = frozenset({"path-escapes", "path-startup"})
 
 
 class ArchivePathEscape(Rule):
     """
     ## What it does
     Looks at every name in zip and tar files under the rules of POSIX and of Windows: absolute paths, drives, `..` that
-    climbs above the root, with `/` or `\\\\` as separators.
+    climbs above the root, with `/` or `\\\\` as separators. Files that start programs by their place (keys of an SSH server,
+    hooks of git, autostart entries) are reported too.
 
     ## Why is this bad?
     Whoever unpacks the archive with a careless program gets a file of the attacker's choice anywhere on the disk: a start-up
@@ -42,8 +43,12 @@ class ArchivePathEscape(Rule):
         "keras",
         "pytorch-zip",
         "torchscript",
+        "pt2",
+        "torch-package",
         "tar",
         "pytorch-tar",
+        "7z",
+        "gzip",
     )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:

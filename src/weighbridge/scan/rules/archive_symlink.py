@@ -44,8 +44,11 @@ class ArchiveSymlink(Rule):
         "keras",
         "pytorch-zip",
         "torchscript",
+        "pt2",
+        "torch-package",
         "tar",
         "pytorch-tar",
+        "7z",
     )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:

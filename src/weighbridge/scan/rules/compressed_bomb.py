@@ -15,7 +15,7 @@ class CompressedBomb(Rule):
     """A compressed file grows beyond reason when it is unpacked.
 
     ## What it does
-    Finds streams that unpack to 32 MiB or more and to at least 500 times their packed size. Unpacking stops at the budget's
+    Finds streams that unpack to 10 MB or more and to at least 500 times their packed size. Unpacking stops at the budget's
     memory.
 
     ## Why is this bad?

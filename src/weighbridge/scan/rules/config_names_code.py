@@ -4,60 +4,56 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.text import TextReading
+from weighbridge.formats.yaml import YamlReading
+from weighbridge.scan.config_targets import GETTERS, UNKNOWN, harm, is_dotted, judged
 from weighbridge.scan.rule import Rule
 
 KEYS = (
     "_target_",
+    "__target__",
+    "_component_",
     "loader_module",
     "class_path",
+    "cls_path",
+    "__class_fullname__",
     "py/object",
     "py/type",
     "py/function",
     "py/reduce",
     "parent_library",
 )
-_WORDS = r"(_target_|loader_module|class_path|cls_path)"
-_SPACE = r"[ \t]*(?:#[^\n]*)?(?:\r?\n[ \t]*)?"
-_YAML = re.compile(
-    r"""(?:^[ \t]*(?:[-?][ \t]+)*|[\[{,][ \t]*)["']?"""
-    + _WORDS
-    + r"""["']?"""
-    + _SPACE
-    + r":"
-    + r"(?:[ \t]*[>|][-+0-9]*)?"
-    + _SPACE
-    + r"""["']?([^\s"'#,}\]]+)""",
-    re.MULTILINE,
+"""What some library imports by its dotted name and calls."""
+LOOSE = re.compile(
+    r"(?i)_?(target|class|cls|type|module|function|func|fn|callable|method|factory|loader|constructor|import|entry_?point"
+    r"|handler|hook|callback|initializer|object|impl|implementation|class_name|_class_name|processor|pre_?processor|post_?processor"
+    r"|tokenizer_class|model_class|logits_processors?|builder)s?_?\Z"
 )
-_MENTION = re.compile(rf"\b{_WORDS}\b")
-_PROPERTY = re.compile(r"(?<![^\s:\[{,])(?:![^\s,\[\]{}]*|&[^\s,\[\]{}]+)[ \t]+(?=\S)")
-"""A tag or an anchor in front of a node."""
-_ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|(\r?\n[ \t]*))"
+"""Keys that say what to call in one program and something else in another: only harm is told."""
+_DATA = re.compile(
+    r"(?i)(^|/)(tokenizer\.json|vocab[^/]*\.json|added_tokens\.json|[^/]*\.index\.json|package(-lock)?\.json)$"
 )
-_CLASS = re.compile(r"_?[A-Z]\w*\Z")
-_SENTENCE_TRANSFORMERS = re.compile(r"sentence_transformers(\.[a-z_]\w*)*\.[A-Z]\w*\Z")
-_HARMLESS = re.compile(r"(mlflow|nemo|transformers|diffusers|sentence_transformers|peft)(\.[a-z]\w*)*\Z")
-
+_RAW = re.compile(r"""["']?\b(_target_|loader_module|class_path)["']?[ \t]*:[ \t]*["']?([\w.:]{3,200})""")
 MAX_FINDINGS = 50
-"""In one YAML document; the worst come first."""
+"""In one document; the worst come first."""
 
 
 class ConfigNamesCode(Rule):
     """
     ## What it does
-    Looks for config values that name a Python class or function which a library imports and calls: Hydra's and NeMo's
-    `_target_`, Lightning's `class_path`, MLflow's `loader_module`, PEFT's `parent_library`, jsonpickle's `py/…`, and
-    `type` in a Sentence Transformers `modules.json`.
+    Looks for config values, in JSON and YAML, that name a Python class or function which a library imports and calls:
+    Hydra's and NeMo's `_target_`, `target` with `params`, Lightning's `class_path`, torchtune's `_component_`, MLflow's
+    `loader_module`, PEFT's `parent_library`, jsonpickle's `py/…`, the pairs of a diffusers `model_index.json` and `type`
+    in a Sentence Transformers `modules.json`. Under other keys of that kind (`func`, `callable`, `class`, …), names that
+    do harm are told as well.
 
     ## Why is this bad?
     The config chooses what is called, with which arguments. A name that reaches the operating system is an error; a class
-    of a known package is not reported; anything else is undecided.
+    under the reviewed prefixes of a known framework is not reported; anything else is undecided.
 
     ## Example
     ```json
@@ -68,10 +64,10 @@ class ConfigNamesCode(Rule):
     Classes of the library that loads the config, by the path under which the library publishes them.
 
     ## Known problems
-    YAML is searched, not parsed. Escapes are followed; a key that comes through an alias leaves the file undecided.
+    A class of one's own package is undecided, and stays so until a policy names it.
 
     ## References
-    - CVE-2025-23304 (NeMo): instantiation through Hydra
+    - CVE-2025-23304 (NeMo), and its siblings in uni2TS and FlexTok: instantiation through Hydra
     """
 
     name = "config-names-code"
@@ -81,76 +77,89 @@ class ConfigNamesCode(Rule):
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a name."""
-        if isinstance(reading, JsonReading):
-            modules = posixpath.basename(place.parts[-1] if place.parts else place.path) == "modules.json"
-            named = dict.fromkeys(_named(reading, modules=modules))
-            for path, target in named:
-                if verdict := judged(target):
-                    yield self._finding(
-                        replace(place, line=reading.line(path)), str(path[-1]), target, verdict
-                    )
-        elif isinstance(reading, TextReading):
-            text = _plain(reading.text)
-            matches = list(_YAML.finditer(text))
-            calls = [(match, verdict) for match in matches if (verdict := judged(match[2]))]
-            for match, verdict in sorted(calls, key=lambda found: found[1] == "?")[:MAX_FINDINGS]:
-                line = text.count("\n", 0, match.start(1)) + 1
-                yield self._finding(replace(place, line=line), match[1], match[2], verdict)
-            yield from self._elsewhere(text, {match.start(1) for match in matches}, place)
+        if not isinstance(reading, JsonReading):
+            return
+        file = place.parts[-1] if place.parts else place.path
+        found = [] if _DATA.search(file) else list(dict.fromkeys(_judged(reading, posixpath.basename(file))))
+        for path, target, verdict in sorted(found, key=lambda item: item[2] == UNKNOWN)[:MAX_FINDINGS]:
+            yield self._finding(replace(place, line=reading.line(path)), str(path[-1]), target, verdict)
+        if isinstance(reading, YamlReading) and not reading.whole:
+            yield from self._unparsed(reading.text, place)
 
-    def _elsewhere(self, text: str, seen: set[int], place: Place) -> Iterator[Finding]:
-        """One finding for the first such word that stands where no plain key does: an alias may make it one."""
-        for match in _MENTION.finditer(text):
-            before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-            if match.start(1) not in seen and not before.lstrip().startswith("#"):
-                line = text.count("\n", 0, match.start(1)) + 1
-                message = f'"{match[1]}" stands where it may become a key that names code'
-                yield self.finding(replace(place, line=line), message, doubt=True)
+    def _unparsed(self, text: str, place: Place) -> Iterator[Finding]:
+        """Harm in plain sight, where the rest of the document could not be followed."""
+        for match in _RAW.finditer(text):
+            if what := harm(match[2]):
+                line = text.count("\n", 0, match.start()) + 1
+                yield self._finding(replace(place, line=line), match[1], match[2], what)
                 return
 
     def _finding(self, place: Place, key: str, target: str, verdict: str) -> Finding:
-        if verdict == "?":
+        if verdict == UNKNOWN:
             return self.finding(place, f'key "{key}" makes the loader call {target[:200]}', doubt=True)
         message = f'key "{key}" makes the loader call {target[:200]}, which {verdict}'
         return self.finding(place, message, severity=Severity.ERROR)
 
 
-def _plain(text: str) -> str:
-    """The YAML without escapes, and without the tags and anchors in front of nodes."""
-    if "\\" in text:
-        text = _ESCAPE.sub(lambda m: chr(int(m[1] or m[2] or m[3], 16)) if m[4] is None else "", text)
-    return _PROPERTY.sub("", text)
+def _judged(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str, str]]:
+    """(key, name, verdict) of everything that is not harmless."""
+    for path, target in _named(reading, basename):
+        if verdict := judged(target):
+            yield path, target, verdict
+    for path, item in reading.objects:
+        component = bool({"pipeline", "policies", "components"} & {str(step) for step in path})
+        for key, value in item.items():
+            if key in KEYS or not (LOOSE.match(key) or (component and key == "name")):
+                continue
+            for target in value if isinstance(value, list) else [value]:
+                if isinstance(target, str) and is_dotted(target) and (what := harm(target)):
+                    yield (*path, key), target, what
 
 
-def judged(target: str) -> str:
-    """What calling a dotted name does, in a word; "?" where that is not known, "" where it is harmless."""
-    from weighbridge.scan import python_names as known
-    from weighbridge.scan.contracts import harm
-    from weighbridge.scan.python_effects import danger
-
-    parts = target.replace(":", ".").split(".")
-    for index, part in enumerate(parts):
-        if part in known.MODULES_NOT_TO_PASS_ON:
-            return danger(".".join(parts[index:]), True) or known.REWIRES
-    if what := danger(".".join(parts), True) or danger(f"builtins.{target}", True):
-        return what
-    if harm.is_stdlib(parts[0]) and (what := harm.harm_of(".".join(parts))):
-        return what
-    if _HARMLESS.match(target) or _SENTENCE_TRANSFORMERS.match(target):
-        return ""
-    plain = parts[0] in known.PACKAGES and _CLASS.match(parts[-1])
-    return "" if plain and not any(part.startswith("__") for part in parts) else "?"
-
-
-def _named(reading: JsonReading, *, modules: bool) -> Iterator[tuple[Path, str]]:
+def _named(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str]]:
     for path, item in reading.objects:
         for key in KEYS:
-            target = item.get(key)
-            if isinstance(target, list) and target:
-                target = target[0] if isinstance(target[0], str) else "?"
-            if isinstance(target, str) and target and (key != "class_path" or "." in target):
-                yield (*path, key), target
-            elif isinstance(target, dict):
-                yield (*path, key), "?"
-        if modules and len(path) == 1 and isinstance(item.get("type"), str):
+            if key in item:
+                for target in _targets(item[key]):
+                    if key != "class_path" or "." in target:
+                        yield (*path, key), target
+        if isinstance(item.get("_target_"), str) and item["_target_"] in GETTERS:
+            yield (*path, "path"), item["path"] if isinstance(item.get("path"), str) else "?"
+        if _is_instantiated(item):
+            yield (*path, "target"), item["target"]
+        if item.get("lc") == 1 and item.get("type") == "constructor" and isinstance(item.get("id"), list):
+            yield (*path, "id"), ".".join(str(step) for step in item["id"])
+        if isinstance(item.get("py/repr"), str):
+            yield (*path, "py/repr"), item["py/repr"].partition("(")[0].partition("/")[2] or "builtins.eval"
+        if basename == "modules.json" and len(path) == 1 and isinstance(item.get("type"), str):
             yield (*path, "type"), item["type"]
+        if basename in ("router_config.json", "config.json") and isinstance(item.get("types"), dict):
+            yield from (((*path, "types", k), v) for k, v in item["types"].items() if isinstance(v, str))
+    for view in reading.views if basename == "model_index.json" else ():
+        yield from _diffusers(view)
+
+
+def _targets(value: Any) -> Iterator[str]:
+    """The name, or `?` for what is there and is none: a mapping, or a list that begins with one."""
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, str) and first:
+        yield first
+    elif isinstance(first, dict | list):
+        yield "?"
+
+
+def _is_instantiated(item: dict[str, Any]) -> bool:
+    """`target` beside `params`, as latent diffusion has it, or at the top of a NeMo config."""
+    target = item.get("target")
+    if not isinstance(target, str) or not is_dotted(target):
+        return False
+    return "params" in item or "nemo_version" in item or target.startswith("nemo.")
+
+
+def _diffusers(view: Any) -> Iterator[tuple[Path, str]]:
+    """Libraries that diffusers would import, where they do harm; its rule judges the others."""
+    for key, pair in view.items() if isinstance(view, dict) else ():
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair):
+            target = f"{pair[0]}.{pair[1]}"
+            if harm(target):
+                yield (key,), target

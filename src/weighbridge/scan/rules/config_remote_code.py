@@ -1,6 +1,7 @@
 """The rule `config-remote-code`."""
 
 import posixpath
+import re
 from collections.abc import Iterator, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -31,15 +32,30 @@ class Claim(NamedTuple):
     reference: str
     module: str
     """Path of the file without `.py`, relative to the config; "" where no file is named."""
+    harm: str = ""
+    """What is wrong with it wherever the file stands."""
+
+
+_OUTSIDE = re.compile(r"(^|[/\\])\.\.|^\.|[/\\]|^[A-Za-z]:|[\x00-\x1f]")
+"""What a module's dotted name has in it when it leads out of its folder."""
+OUTSIDE = "leads out of the repository"
+_REPOSITORY_KEYS = (
+    "_name_or_path",
+    "name_or_path",
+    "pretrained_model_name_or_path",
+    "repo_id",
+    "model_name_or_path",
+)
 
 
 class ConfigRemoteCode(Rule):
     """
     ## What it does
     Looks for config keys that ask the loader to run Python from the model's own repository: `auto_map`,
-    `custom_pipelines`, a diffusers `model_index.json` that names a module of its own, `trust_remote_code: true` inside a
-    config. Where the named file stands beside the config, it is judged by the Python rules; where it does not, the config
-    is undecided.
+    `custom_pipelines`, `custom_generate`, a diffusers `model_index.json` that names a module of its own,
+    `trust_remote_code: true` inside a config. Where the named file stands beside the config, it is judged by the Python
+    rules; where it does not, the config is undecided. A module outside the repository is an error, and so is a part of a
+    config that names another repository and trusts its code.
 
     ## Why is this bad?
     With `trust_remote_code=True`, loading the model runs that file. Some libraries take the permission from the config
@@ -64,7 +80,7 @@ class ConfigRemoteCode(Rule):
     name = "config-remote-code"
     summary = "a config asks the loader to run code from the repository"
     severity = Severity.WARNING
-    formats = ("json",)
+    formats = ("json", "yaml")
     folder = True
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
@@ -88,18 +104,17 @@ class ConfigRemoteCode(Rule):
                 yield self._finding(reading, place, claim, present)
 
     def _finding(self, reading: JsonReading, place: Place, claim: Claim, present: Set[str]) -> Finding:
+        line = reading.line(claim.path)
+        trail = (f"{line}  {line_text(reading.text, line)}",)
+        if claim.harm:
+            message = f"{claim.reference}: {claim.harm}"
+            return self.finding(replace(place, line=line), message, severity=Severity.ERROR, trail=trail)
         base = posixpath.dirname(place.path)
         target = posixpath.normpath(posixpath.join(base, f"{claim.module}.py")) if claim.module else ""
         here = target in present
         what = f"asks the loader to run {claim.reference}" if claim.module else f"sets {claim.reference}"
         note = "" if here or not claim.module else "; that file is not here"
-        line = reading.line(claim.path)
-        return self.finding(
-            replace(place, line=line),
-            f"{what}{note}",
-            doubt=not here,
-            trail=(f"{line}  {line_text(reading.text, line)}",),
-        )
+        return self.finding(replace(place, line=line), f"{what}{note}", doubt=not here, trail=trail)
 
 
 def claims(reading: JsonReading, basename: str) -> Iterator[Claim]:
@@ -107,7 +122,10 @@ def claims(reading: JsonReading, basename: str) -> Iterator[Claim]:
     for path, item in reading.objects:
         yield from _auto_map(path, item)
         if item.get("trust_remote_code") is True:
-            yield Claim((*path, "trust_remote_code"), "trust_remote_code: true", "")
+            yield Claim((*path, "trust_remote_code"), "trust_remote_code: true", "", _flip(path, item))
+        generate = item.get("custom_generate")
+        if isinstance(generate, str) and generate:
+            yield Claim((*path, "custom_generate"), f"custom_generate of {generate[:100]}", "?")
         custom = item.get("custom_pipelines")
         for task, one in custom.items() if isinstance(custom, dict) else ():
             implementation = one.get("impl") if isinstance(one, dict) else None
@@ -116,6 +134,18 @@ def claims(reading: JsonReading, basename: str) -> Iterator[Claim]:
     for view in reading.views if basename == "model_index.json" else ():
         if isinstance(view, dict):
             yield from _diffusers(view)
+
+
+def _flip(path: Path, item: dict[str, Any]) -> str:
+    """A part of a config that says which repository to load, and to trust it (CVE-2026-5241)."""
+    named = any(isinstance(item.get(key), str) and "/" in item[key] for key in _REPOSITORY_KEYS)
+    if (
+        (path and named)
+        or (named and item.get("model_type") in ("lightglue", "superglue"))
+        or (path and "auto_map" in item)
+    ):
+        return "makes the loader run code of the repository that stands beside it, without asking"
+    return ""
 
 
 def _auto_map(path: Path, item: dict[str, Any]) -> Iterator[Claim]:
@@ -129,6 +159,9 @@ def _auto_map(path: Path, item: dict[str, Any]) -> Iterator[Claim]:
 
 
 def _claim(path: Path, reference: str) -> Claim:
+    own = reference.rpartition("--")[2]
+    if _OUTSIDE.search(own):
+        return Claim(path, reference[:200], "?", OUTSIDE)
     module = "" if "--" in reference else reference.rpartition(".")[0].replace(".", "/")
     return Claim(path, reference[:200], module or "?")
 
@@ -143,7 +176,8 @@ def _diffusers(value: dict[str, Any]) -> Iterator[Claim]:
             and all(isinstance(one, str) for one in pair)
             and pair[0].partition(".")[0] not in _DIFFUSERS_LIBRARIES
         ):
-            yield Claim((key,), f"{pair[0]}.{pair[1]}", f"{key}/{pair[0]}")
+            harm = OUTSIDE if _OUTSIDE.search(pair[0]) or _OUTSIDE.search(key) else ""
+            yield Claim((key,), f"{pair[0]}.{pair[1]}", f"{key}/{pair[0]}", harm)
 
 
 def line_text(text: str, line: int) -> str:

@@ -1,4 +1,4 @@
-"""The rule `config-yaml-tag`: escapes (`%6F`) and `%TAG` directives are followed, anything else is text."""
+"""The rule `config-yaml-tag`: tags come from the parser, so that escapes and `%TAG` directives are followed."""
 
 import re
 from collections.abc import Iterator
@@ -8,25 +8,32 @@ from urllib.parse import unquote
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.text import TextReading
+from weighbridge.formats.yaml import NAMESPACE, YamlReading, YamlTag
+from weighbridge.scan.config_targets import UNKNOWN, judged
 from weighbridge.scan.rule import Rule
 
-_TAG = re.compile(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
-_OWN = re.compile(r"^%TAG\s+\S+\s+tag:yaml\.org,2002:python", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^%TAG[ \t]+(!\w*!?)[ \t]+(\S+)", re.MULTILINE)
-MAX_DIRECTIVES = 16
-"""Documents of people have none or one; each costs a look at the text."""
+_PYTHON = re.compile(r"python/(object(?:/apply|/new)?|name|module)(?::(.*))?\Z", re.DOTALL)
+_PLAIN = re.compile(r"python/(tuple|list|dict|str|unicode|int|long|float|complex|bool|none|bytes)\Z")
+_SPEECHBRAIN = re.compile(r"!(new|name|apply|module):([\w.]+)\Z")
+_SPEECHBRAIN_PLAIN = frozenset(("!ref", "!copy", "!tuple", "!list", "!PLACEHOLDER"))
+_FOREIGN = re.compile(
+    r"(js/(function|regexp)|java[x]?\.|org\.|com\.|sun\.|jdk\.|ruby/|perl/|php/|System\.|net\.)",
+    re.IGNORECASE,
+)
+_RAW = re.compile(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
 MAX_FINDINGS = 20
 
 
 class ConfigYamlTag(Rule):
     """
     ## What it does
-    Looks for YAML tags that make PyYAML build Python objects: `!!python/object`, `!!python/name`, `!!python/object/apply`
-    and their long forms.
+    Looks for YAML tags that make a loader build objects: `!!python/object`, `!!python/name`, `!!python/object/apply` and
+    their long forms, those of other languages' loaders, and `!new:` and `!apply:` of HyperPyYAML. Tags that nobody knows
+    are undecided.
 
     ## Why is this bad?
-    `yaml.load` with `Loader`, `UnsafeLoader` or (before 5.4) `FullLoader` imports and calls what the tag names.
+    `yaml.load` with `Loader`, `UnsafeLoader` or (before 5.4) `FullLoader` imports and calls what the tag names. Other tags
+    do what the program that registered them wants.
 
     ## Example
     ```yaml
@@ -37,35 +44,54 @@ class ConfigYamlTag(Rule):
     Plain mappings and lists, read with `yaml.safe_load`.
 
     ## Known problems
-    Tags in comments and quoted texts are reported too. `!!python/tuple` and the like build no objects and are not.
+    `!!python/tuple` and the like build no objects and are not reported.
 
     ## References
-    - CVE-2020-14343, CVE-2020-1747
+    - CVE-2020-14343, CVE-2020-1747, CVE-2022-1471
     """
 
     name = "config-yaml-tag"
-    summary = "a YAML tag makes the loader build Python objects"
+    summary = "a YAML tag makes the loader build objects"
     severity = Severity.ERROR
     formats = ("yaml",)
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
-        """One finding a tag."""
-        if isinstance(reading, TextReading):
-            text = unquote(reading.text) if "%" in reading.text else reading.text
-            for at, tag in islice(_tags(text), MAX_FINDINGS):
-                line = text.count("\n", 0, at) + 1
-                yield self.finding(replace(place, line=line), f"loading this YAML builds {tag[:120]}")
+        """One finding a tag, twenty at most."""
+        if not isinstance(reading, YamlReading):
+            return
+        found = list(islice(self._tags(reading, place), MAX_FINDINGS * 10))
+        yield from sorted(found, key=lambda one: one.doubt)[:MAX_FINDINGS]
+        if not reading.whole:
+            yield from self._unparsed(reading.text, place)
+
+    def _tags(self, reading: YamlReading, place: Place) -> Iterator[Finding]:
+        for tag in reading.tags:
+            where = replace(place, line=tag.line)
+            harm, doubt = _meaning(tag)
+            if harm:
+                yield self.finding(where, harm)
+            elif doubt:
+                yield self.finding(where, doubt, severity=Severity.WARNING, doubt=True)
+
+    def _unparsed(self, text: str, place: Place) -> Iterator[Finding]:
+        """Tags in plain sight, where the document could not be followed to its end."""
+        for match in islice(_RAW.finditer(unquote(text)), 1):
+            line = text.count("\n", 0, match.start()) + 1
+            yield self.finding(replace(place, line=line), f"loading this YAML builds {match[0][:120]}")
 
 
-def _tags(text: str) -> Iterator[tuple[int, str]]:
-    """Where each tag stands and what it is in full; `%TAG` lets a document spell the beginning elsewhere."""
-    for match in (*_TAG.finditer(text), *_OWN.finditer(text)):
-        yield match.start(), match[0]
-    directives = {match.groups(): match.end() for match in _DIRECTIVE.finditer(text)}
-    for (handle, prefix), after in list(directives.items())[:MAX_DIRECTIVES]:
-        for match in re.finditer(re.escape(handle) + r"([^\s,\[\]{}]+)", text[after:]):
-            tag = _TAG.match(prefix + match[1])
-            if tag:
-                yield after + match.start(), tag[0]
-    if len(directives) > MAX_DIRECTIVES:
-        yield 0, f"what {len(directives)} %TAG directives spell"
+def _meaning(tag: YamlTag) -> tuple[str, str]:
+    """(harm, doubt) of one tag; both "" where it is harmless."""
+    own = tag.name.removeprefix(NAMESPACE)
+    if _PYTHON.match(own):
+        return f"loading this YAML builds {own[:120]}", ""
+    if _PLAIN.match(own) or own in _SPEECHBRAIN_PLAIN:
+        return "", ""
+    if _FOREIGN.match(own.lstrip("!")):
+        return f"loading this YAML builds an object of another language: {own[:120]}", ""
+    if match := _SPEECHBRAIN.match(own):
+        verdict = judged(match[2])
+        if verdict and verdict != UNKNOWN:
+            return f"loading this YAML calls {match[2][:120]}, which {verdict}", ""
+        return "", f"loading this YAML makes a {match[2][:120]}" if verdict else ""
+    return "", f"the tag {tag.name[:120]} means what the loading program wants"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.image import ImageReading
-from weighbridge.formats.notebook import ACTIVE_HTML
+from weighbridge.formats.notebook import ACTIVE_HTML, taken
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
@@ -20,7 +20,7 @@ class DocumentScript(Rule):
 
     ## Why is this bad?
     Opening the file in a browser runs them. An SVG looks like a picture and is a program; served from a hub, it runs with
-    the hub's own rights.
+    the hub's own rights. One that reaches for cookies or keys, sends data, moves to another page or runs cells is an error.
 
     ## Example
     ```xml
@@ -41,6 +41,11 @@ class DocumentScript(Rule):
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """Twenty findings a file at most."""
+        text: str = getattr(reading, "text", "")
+        if (reading.format == "svg" or ACTIVE_HTML.search(text)) and (what := taken(text)):
+            line = text.count("\n", 0, text.index(what)) + 1
+            message = f"opening it runs a script that reaches for {what.strip()[:50]}"
+            yield self.finding(replace(place, line=line), message, severity=Severity.ERROR)
         if isinstance(reading, ImageReading):
             for active in reading.active[:MAX_FINDINGS]:
                 yield self.finding(

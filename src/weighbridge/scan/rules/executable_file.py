@@ -9,10 +9,15 @@ from weighbridge.scan.rule import Rule
 NAMES = {
     "elf": "a Linux program or library (ELF)",
     "pe": "a Windows program or library (PE)",
+    "ape": "a program for several systems (llamafile, Cosmopolitan)",
     "mach-o": "a macOS program or library (Mach-O)",
     "java-class": "a Java class",
     "wasm": "a WebAssembly module",
     "pyc": "Python byte code without its source",
+    "dex": "an Android program (DEX)",
+    "lua-bytecode": "Lua byte code",
+    "llvm-bitcode": "LLVM bitcode",
+    "hermes-bytecode": "Hermes byte code",
     "script": "a script",
 }
 

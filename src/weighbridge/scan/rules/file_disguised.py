@@ -12,13 +12,17 @@ PROMISES: dict[str, frozenset[str]] = {
     ".onnx": frozenset(("onnx",)),
     ".npy": frozenset(("npy",)),
     ".json": frozenset(("json", "jsonl")),
+    ".skops": frozenset(("zip",)),
+    ".nemo": frozenset(("tar", "gzip", "tar-gz")),
+    ".pdf": frozenset(("pdf",)),
+    ".toml": frozenset(("text",)),
     ".png": frozenset(("png",)),
     ".jpg": frozenset(("jpeg",)),
     ".jpeg": frozenset(("jpeg",)),
     ".gif": frozenset(("gif",)),
     ".webp": frozenset(("webp",)),
     ".svg": frozenset(("svg",)),
-    ".txt": frozenset(("text", "requirements")),
+    ".txt": frozenset(("text", "requirements", "lightgbm")),
     ".md": frozenset(("text",)),
     ".csv": frozenset(("text",)),
     ".yaml": frozenset(("yaml",)),
@@ -41,11 +45,14 @@ WEIGHTS = frozenset(
         ".tflite",
         ".pb",
         ".onnx",
+        ".safetensors", ".gguf", ".npy", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".7z", ".nemo",
+        ".png", ".jpg", ".jpeg", ".gif", ".webp", ".cbm", ".ubj", ".mat", ".rds", ".rda", ".rdata", ".t7", ".caffemodel",
+        ".params", ".pdiparams", ".pdmodel", ".engine", ".plan", ".trt", ".mlmodel", ".msgpack", ".ftz", ".so", ".dll", ".exe",
     )
-)
-"""Suffixes under which text is no model: an error page, or lines that `site` runs (`.pth`)."""
+)  # fmt: skip
+"""Suffixes under which text is no model, picture or archive: an error page, or lines that `site` runs (`.pth`)."""
 TEXTS = frozenset(("text", "html", "requirements", "yaml", "python", "script"))
-NEUTRAL = frozenset(("empty", "lfs-pointer", "text", "html", "requirements", "yaml", "json", "jsonl"))
+NEUTRAL = frozenset(("empty", "lfs-pointer", "text", "html", "requirements", "yaml", "json", "jsonl", "zarr"))
 """Contents that run nothing and load as nothing else."""
 CODE = (
     "pickle",
@@ -62,7 +69,23 @@ CODE = (
     "gzip",
 )
 """Beginnings of format names whose loaders can run code, or unpack what can."""
-NATIVE = frozenset(("elf", "pe", "mach-o", "java-class", "wasm", "pyc", "script"))
+NATIVE = frozenset(
+    (
+        "elf",
+        "pe",
+        "ape",
+        "windows-shortcut",
+        "mach-o",
+        "java-class",
+        "wasm",
+        "pyc",
+        "dex",
+        "lua-bytecode",
+        "llvm-bitcode",
+        "hermes-bytecode",
+        "script",
+    )
+)
 
 
 class FileDisguised(Rule):

@@ -15,6 +15,8 @@ BROKEN = frozenset(
         "duplicate-key",
         "duplicate-tensor",
         "length-overflow",
+        "list-length",
+        "number-absurd",
     }
     | {"out-of-file", "overlap", "shape-overflow", "too-many-dims", "type-invalid", "value-type"}
 )

@@ -11,7 +11,7 @@ from weighbridge.scan.rule import Rule
 class ImageTrailingData(Rule):
     """
     ## What it does
-    Looks for bytes behind the end of a picture.
+    Looks for bytes behind the end of a picture. A script for a web server or a browser there is an error.
 
     ## Why is this bad?
     Viewers do not show them. Archives, keys and programs travel there, and code elsewhere in the model can pick them up.
@@ -36,3 +36,6 @@ class ImageTrailingData(Rule):
         for anomaly in reading.anomalies:
             if anomaly.code == "trailing-bytes":
                 yield self.finding(replace(place, offset=anomaly.offset), anomaly.message, doubt=True)
+            elif anomaly.code == "trailing-script":
+                where = replace(place, offset=anomaly.offset)
+                yield self.finding(where, anomaly.message, severity=Severity.ERROR)

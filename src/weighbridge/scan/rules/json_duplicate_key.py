@@ -34,7 +34,7 @@ class JsonDuplicateKey(Rule):
     name = "json-duplicate-key"
     summary = "a JSON object has one key twice, and loaders disagree which one counts"
     severity = Severity.WARNING
-    formats = ("json", "jsonl", "notebook")
+    formats = ("json", "jsonl", "notebook", "yaml")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a key."""

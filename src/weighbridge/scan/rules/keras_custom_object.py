@@ -39,7 +39,7 @@ class KerasCustomObject(Rule):
     name = "keras-custom-object"
     summary = "A Keras configuration names a class or function that is not Keras' own"
     severity = Severity.WARNING
-    formats: ClassVar[tuple[str, ...]] = ("json",)
+    formats: ClassVar[tuple[str, ...]] = ("json", "yaml", "keras-object")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
@@ -52,12 +52,14 @@ class KerasCustomObject(Rule):
             keras,  # few documents name objects of Keras; the others need no lists
         )
 
-        known = keras.CARRIERS | keras.FOREIGN
-        if not any(not item.path or keras.is_safe(item) or item.class_name in known for item in items):
-            return  # other programs use the words `class_name` and `config` too
+        if not keras.names_keras(items):
+            return
         for item in items:
-            if keras.is_safe(item) or keras.is_harmful(item) or item.class_name in known:
+            told = item.class_name in keras.CARRIERS or keras.is_foreign(item)
+            if told or keras.is_safe(item) or keras.is_harmful(item):
                 continue
+            if reading.format == "keras-object" and keras.is_home(item.module):
+                continue  # Keras takes the functions of the graph where it knows no such class
             full = f"{item.module}.{item.name}" if item.module else item.registered_name or item.name
             where = replace(place, line=reading.line(item.path))
             yield self.finding(where, f'what "{visible(full)}" does is not known', doubt=True)

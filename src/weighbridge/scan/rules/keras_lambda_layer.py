@@ -1,5 +1,6 @@
 """The rule `keras-lambda-layer`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -7,7 +8,7 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
-from weighbridge.formats.keras import objects_in
+from weighbridge.formats.keras import code_in, objects_in
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
@@ -16,8 +17,8 @@ class KerasLambdaLayer(Rule):
     """
     ## What it does
     Finds `Lambda` layers whose function is Python bytecode in the configuration, and the `__lambda__` objects of Keras 3,
-    anywhere in a Keras configuration: layers, losses, activations, wrappers. A `Lambda` that names a function of the
-    loading program is undecided.
+    anywhere in a Keras configuration: layers, losses, activations, wrappers; and bytecode or pickles in any other value.
+    A `Lambda` that names a function of the loading program is undecided.
 
     ## Why is this bad?
     The bytecode is run when the model is loaded or called. Keras 3 refuses it in safe mode, which callers turn off
@@ -41,7 +42,7 @@ class KerasLambdaLayer(Rule):
     name = "keras-lambda-layer"
     summary = "A Keras model carries Python code in a Lambda layer"
     severity = Severity.ERROR
-    formats: ClassVar[tuple[str, ...]] = ("json",)
+    formats: ClassVar[tuple[str, ...]] = ("json", "yaml", "keras-object")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
@@ -54,17 +55,45 @@ class KerasLambdaLayer(Rule):
             keras,  # few documents name objects of Keras; the others need no lists
         )
 
-        for item in items:
-            if item.class_name not in keras.CARRIERS or _holds_lambda(item.config):
+        carriers = [item for item in items if item.class_name in keras.CARRIERS]
+        told = [item for item in carriers if not _named_function(item.config) or _holds_code(item.config)]
+        for path, head in code_in(reading):
+            if any(path[: len(item.path)] == item.path for item in told):
+                continue
+            where = replace(place, line=reading.line(path))
+            if head[:1] != b"\x80":
+                yield self.finding(where, "Python bytecode stands in the configuration")
+            elif _REACHES.search(head):
+                yield self.finding(where, "a pickle that reaches the system stands in the configuration")
+            else:
+                yield self.finding(
+                    where, "a pickle stands in the configuration", severity=Severity.WARNING, doubt=True
+                )
+        for item in carriers:
+            if _holds_lambda(item.config):
                 continue
             where = replace(place, line=reading.line(item.path))
-            if named := _named_function(item.config):
+            if (named := _named_function(item.config)) and not _holds_code(item.config):
                 text = f'a Lambda layer calls the function "{visible(named)}" of the loading program'
                 yield self.finding(where, text, severity=Severity.WARNING, doubt=True)
             else:
                 yield self.finding(
                     where, "Python code in a Lambda layer is run when the model is loaded or called"
                 )
+
+
+_REACHES = re.compile(
+    rb"\b(os|posix|nt|subprocess|builtins|__builtin__|sys|shutil|socket|runpy|importlib|webbrowser|pty)\b"
+)
+
+
+def _holds_code(config: object) -> bool:
+    """Whether code stands beside a named function: the shape of the output and the mask may be functions too."""
+    values = config if isinstance(config, dict) else {}
+    kinds = [values.get(f"{key}_type") for key in ("function", "output_shape", "mask")]
+    texts = [values.get(key) for key in ("function", "output_shape", "mask", "arguments")]
+    dumped = any(isinstance(text, list) and text and isinstance(text[0], str) for text in texts[:3])
+    return dumped or any(kind in ("lambda", "raw") for kind in kinds)
 
 
 def _named_function(config: object) -> str:

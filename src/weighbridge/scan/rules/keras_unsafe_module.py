@@ -7,7 +7,7 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
-from weighbridge.formats.keras import KerasObject, objects_in
+from weighbridge.formats.keras import KerasObject, objects_in, pairs_in, switches_in
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
@@ -16,8 +16,8 @@ class KerasUnsafeModule(Rule):
     """
     ## What it does
     Finds classes and functions in a Keras configuration that reach outside of Keras: anything of Python's own modules,
-    functions of Keras that open files or addresses or turn safe mode off, layers that load another model
-    (`TFSMLayer`, `TorchModuleWrapper`), and vocabularies that are a path or an address.
+    functions of Keras, TensorFlow and others that open files or addresses or turn safe mode off, layers that load another
+    model (`TFSMLayer`, `TorchModuleWrapper`), vocabularies that are a path or an address, and a safe mode that is off.
 
     ## Why is this bad?
     Keras imports what the configuration names and calls it with the arguments that stand beside it, while the model is
@@ -41,15 +41,28 @@ class KerasUnsafeModule(Rule):
     name = "keras-unsafe-module"
     summary = "A Keras configuration names something that reaches outside of Keras"
     severity = Severity.ERROR
-    formats: ClassVar[tuple[str, ...]] = ("json",)
+    formats: ClassVar[tuple[str, ...]] = ("json", "yaml", "keras-object")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
         if not isinstance(reading, JsonReading):
             return
-        for item in objects_in(reading):
+        items = tuple(objects_in(reading))
+        for item in items:
             if message := _harm(item):
                 yield self.finding(replace(place, line=reading.line(item.path)), message)
+        if not items:
+            return
+        from weighbridge.scan.contracts import keras
+
+        for path, name in pairs_in(reading):
+            if keras.names_harm(name):
+                message = f'the configuration has "{visible(name)}" looked up and called'
+                yield self.finding(replace(place, line=reading.line(path)), message)
+        if keras.names_keras(items):
+            for path in switches_in(reading):
+                message = "the configuration turns off the safe mode, which refuses to run code"
+                yield self.finding(replace(place, line=reading.line(path)), message)
 
 
 def _harm(item: KerasObject) -> str:
@@ -59,7 +72,7 @@ def _harm(item: KerasObject) -> str:
     if keras.is_harmful(item):
         full = f"{item.module}.{item.name}" if item.module else item.name
         return f'loading the model looks up "{visible(full)}" and calls it'
-    if item.class_name in keras.FOREIGN and keras.is_home(item.module):
-        return f'a "{item.class_name}" layer loads another model from outside this file'
+    if keras.is_foreign(item):
+        return f'a "{item.class_name}" layer {keras.FOREIGN[item.class_name]}'
     path = keras.reads_file(item)
     return f'a vocabulary is read from "{visible(path)}" when the model is loaded' if path else ""

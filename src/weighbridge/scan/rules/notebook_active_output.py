@@ -43,3 +43,6 @@ class NotebookActiveOutput(Rule):
             for cell, kind in dict.fromkeys(reading.outputs):
                 message = f"{kind} with active content, which a trusted notebook runs when it is opened"
                 yield self.finding(place.inside(f"cell {cell}"), message, doubt=True)
+            for cell, what in reading.taking:
+                message = f"an output holds a script that reaches for {what}"
+                yield self.finding(place.inside(f"cell {cell}"), message, severity=Severity.ERROR)

@@ -4,15 +4,38 @@ import re
 from collections.abc import Iterator
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.notebook import Magic, NotebookReading
+from weighbridge.formats.notebook import Magic, NotebookReading, taken
 from weighbridge.formats.reading import Reading
+from weighbridge.scan import text_harm
 from weighbridge.scan.rule import Rule
+from weighbridge.scan.rules import requirements_url
+from weighbridge.scan.shell_commands import USUAL, harm
 
 _HARMLESS = re.compile(
     r"%{1,2}(matplotlib|autoreload|time|timeit|capture|prun|config|precision|pylab|who|whos|who_ls|pwd|latex|markdown"
     r"|load_ext\s+(autoreload|tensorboard|google\.colab\.data_table|memory_profiler|line_profiler"
     r"|dotenv|nb_black|lab_black|jupyter_black|watermark)|reload_ext\s+(autoreload|tensorboard)|watermark|memit|lprun)\b"
 )
+
+
+_PIP = re.compile(r"\bpip3?\s+install\s+([^|;&\n]*)")
+_FOREIGN = re.compile(r"%%(perl|ruby|script|sh|cmd|powershell|php|lua|R|octave)\b")
+_FIXED = re.compile(r"\s*(echo|printf)\s+[\w\s.,!'\"-]+")
+"""A shell that prints fixed words: what a notebook has `print` for."""
+
+
+def _fetched(words: str) -> str:
+    """What installing does, where it does not take ordinary packages from ordinary indexes."""
+    options = re.sub(r"(--?[\w-]*(?:index-url|find-links|trusted-host)|-i|-f)[\s=]+(\S+)", r"\n\1 \2\n", words)
+    for line in options.splitlines():
+        for one in [line] if line.lstrip().startswith("-") else line.split():
+            what, _ = requirements_url.judged(one.strip("\"'"))
+            if what and "shell" not in what:
+                return what
+    return ""
+
+
+_JAVASCRIPT = re.compile(r"%%(javascript|js|html|svg)\b", re.IGNORECASE)
 
 
 class NotebookMagic(Rule):
@@ -22,7 +45,8 @@ class NotebookMagic(Rule):
     `%load_ext` of unknown extensions, `%%writefile`.
 
     ## Why is this bad?
-    Whoever runs all cells runs these too, in a shell, with their own rights.
+    Whoever runs all cells runs these too, in a shell, with their own rights. Commands that fetch and run, connect, wipe or
+    stay, and programs that no notebook needs, are errors; the others are undecided.
 
     ## Example
     ```
@@ -45,10 +69,33 @@ class NotebookMagic(Rule):
         """One finding a line."""
         if isinstance(reading, NotebookReading):
             for magic in reading.magics:
-                if not _HARMLESS.match(magic.text) and not magic.text.startswith("?"):
-                    yield self.finding(
-                        _place(place, magic), f"running this cell runs: {magic.text[:120]}", doubt=True
-                    )
+                if what := _harm(magic):
+                    message = f"running this cell {what}: {magic.text[:120]}"
+                    yield self.finding(_place(place, magic), message, severity=Severity.ERROR)
+                elif not _HARMLESS.match(magic.text) and not magic.text.startswith("?"):
+                    message = f"running this cell runs: {magic.text[:120]}"
+                    yield self.finding(_place(place, magic), message, doubt=True)
+
+
+def _harm(magic: Magic) -> str:
+    """What the line, or the cell below it, does; "" for what people run in notebooks."""
+    command = magic.text.lstrip("!%")
+    what, _ = harm(f"{command}\n{magic.body}")
+    if what:
+        return what
+    if _JAVASCRIPT.match(magic.text) and (found := taken(magic.body)):
+        return f"runs a script that reaches for {found[:40]}"
+    if (asked := _PIP.search(command)) and (told := _fetched(asked[1])):
+        return told
+    if _FOREIGN.match(magic.text) and (found_harm := text_harm.harm(magic.body)):
+        return f"holds {found_harm}"
+    if magic.text.startswith("!") and _FIXED.fullmatch(command):
+        return "runs a program that notebooks have no need of"
+    if magic.text.startswith("!") and not USUAL.match(command):
+        return "runs a program that notebooks have no need of"
+    if re.match(r"%run\s+\S*://|%load\s+\S*://", magic.text):
+        return "fetches a script and runs it"
+    return ""
 
 
 def _place(place: Place, magic: Magic) -> Place:

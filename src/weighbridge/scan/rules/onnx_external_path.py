@@ -60,7 +60,7 @@ class OnnxExternalPath(Rule):
     name = "onnx-external-path"
     summary = "external tensor data lies outside the model's folder, behind a link, or nowhere"
     severity = Severity.ERROR
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "onnx-text")
     folder = True
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:

@@ -8,8 +8,15 @@ from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
 BROKEN = frozenset(
-    {"duplicate-tensor", "external-number", "function-cycle", "function-expansion", "nesting-too-deep"}
-    | {"shape-overflow", "size-mismatch"}
+    {
+        "context-outside",
+        "duplicate-tensor",
+        "external-number",
+        "function-cycle",
+        "function-expansion",
+        "nesting-too-deep",
+    }
+    | {"flatbuffer-out-of-bounds", "shape-overflow", "size-mismatch"}
 )
 DOUBTFUL = frozenset(
     {
@@ -55,7 +62,7 @@ class OnnxMalformed(Rule):
     name = "onnx-malformed"
     summary = "an ONNX model contradicts its schema or itself"
     severity = Severity.ERROR
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "ort")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

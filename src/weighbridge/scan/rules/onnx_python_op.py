@@ -42,7 +42,7 @@ class OnnxPythonOp(Rule):
     summary = "an operator calls Python code that the model names"
     severity = Severity.ERROR
     confidence = Confidence.MEDIUM
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "onnx-text")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.contracts import Judged, Level
+from weighbridge.scan.contracts import Judged
 from weighbridge.scan.pickle_findings import FORMATS, groups, trail
 from weighbridge.scan.rule import Rule
 
@@ -14,8 +14,9 @@ class PickleCarriesCode(Rule):
     """The file carries Python functions or classes and rebuilds them.
 
     ## What it does
-    Finds the helpers of dill and cloudpickle that make functions, classes and cells out of byte code in the stream. A
-    rebuilt function that the stream itself calls is an error of `pickle-unsafe-call`.
+    Finds the helpers of dill and cloudpickle that make functions, classes, cells and modules out of byte code and names in
+    the stream, in any release and in the copies that other libraries carry. A rebuilt function that the stream itself calls
+    is reported by `pickle-unsafe-call` as well.
 
     ## Why is this bad?
     The code runs as soon as the loaded object is used, and nobody has read it: byte code has no source. Class bodies and
@@ -36,14 +37,14 @@ class PickleCarriesCode(Rule):
 
     name = "pickle-carries-code"
     summary = "The file carries Python functions or classes and rebuilds them"
-    severity = Severity.WARNING
+    severity = Severity.ERROR
     formats: ClassVar[tuple[str, ...]] = FORMATS
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
         for group in groups(reading, _wanted):
-            yield self.finding(group.place(place), group.message, doubt=True, trail=trail(group.first))
+            yield self.finding(group.place(place), group.message, trail=trail(group.first))
 
 
 def _wanted(item: Judged) -> bool:
-    return item.level is Level.UNPROVED and item.kind == "code"
+    return item.kind == "code"

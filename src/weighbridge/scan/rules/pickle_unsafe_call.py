@@ -52,4 +52,4 @@ class PickleUnsafeCall(Rule):
 
 
 def _wanted(item: Judged) -> bool:
-    return item.level is Level.HARMFUL and item.kind in ("call", "lookup")
+    return item.level is Level.HARMFUL and item.kind not in ("state", "code")

@@ -49,4 +49,5 @@ class PythonUnproved(PythonRule):
                 trail = (f"{line}  {reading.source_line(line)}",)
                 yield self.finding(replace(place, line=line), effect.what, doubt=True, trail=trail)
         for anomaly in reading.anomalies:
-            yield self.finding(place, anomaly.message, doubt=True)
+            if anomaly.code != "hiding-encoding":
+                yield self.finding(place, anomaly.message, doubt=True)

@@ -32,7 +32,14 @@ class PytorchHiddenData(Rule):
     name = "pytorch-hidden-data"
     summary = "A PyTorch file holds bytes that no tensor uses"
     severity = Severity.WARNING
-    formats: ClassVar[tuple[str, ...]] = ("pytorch-zip", "pytorch-legacy", "torchscript")
+    formats: ClassVar[tuple[str, ...]] = (
+        "pytorch-zip",
+        "pytorch-legacy",
+        "pytorch-tar",
+        "torchscript",
+        "pt2",
+        "torch-package",
+    )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

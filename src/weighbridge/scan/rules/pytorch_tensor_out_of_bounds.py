@@ -26,7 +26,7 @@ class PytorchTensorOutOfBounds(Rule):
     A file written by `torch.save`.
 
     ## Known problems
-    Quantized and sparse tensors are not looked at.
+    Sparse and nested tensors are looked at as far as their parts are plain tensors.
 
     ## References
     - CVE-2026-24747
@@ -35,7 +35,14 @@ class PytorchTensorOutOfBounds(Rule):
     name = "pytorch-tensor-out-of-bounds"
     summary = "A PyTorch tensor reaches outside of its storage"
     severity = Severity.ERROR
-    formats: ClassVar[tuple[str, ...]] = ("pytorch-zip", "pytorch-legacy", "torchscript")
+    formats: ClassVar[tuple[str, ...]] = (
+        "pytorch-zip",
+        "pytorch-legacy",
+        "pytorch-tar",
+        "torchscript",
+        "pt2",
+        "torch-package",
+    )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

@@ -12,6 +12,8 @@ from weighbridge.scan.rule import Rule
 _ATTENTION = ("_attn_implementation_internal", "_attn_implementation", "attn_implementation")
 _KERNELS = ("kernel", "kernels", "kernel_config", "hub_kernels", "hub_kernel")
 _REPOSITORY = re.compile(r"(?:\w+\|)?[\w.-]+/[\w.-]+(?:@[\w./-]+)?(?::[\w.]+)?\Z")
+_ADDRESS = re.compile(r"\w+://|\\\\\w|//\w")
+"""An address, or a share on another machine, where the name of a repository or a folder belongs."""
 _REFERENCE = re.compile(r"[\w.-]+/[\w.-]+--[\w./]+\Z|[\w.-]+--[\w./]+\.\w+\Z")
 
 
@@ -24,7 +26,7 @@ class RemoteCodeElsewhere(Rule):
     ## Why is this bad?
     What was scanned, signed and admitted here is not what will run: the other repository can change at any time. Where
     the private key `_attn_implementation_internal` names one, transformers 4.56 to 5.2 loads and runs it without
-    `trust_remote_code`; that is an error.
+    `trust_remote_code`; that is an error. So is an address, or a share of another machine, as the model to build on.
 
     ## Example
     ```json
@@ -44,7 +46,7 @@ class RemoteCodeElsewhere(Rule):
     name = "remote-code-elsewhere"
     summary = "a config asks the loader to run code from another repository"
     severity = Severity.WARNING
-    formats = ("json",)
+    formats = ("json", "yaml")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a value."""
@@ -55,7 +57,7 @@ class RemoteCodeElsewhere(Rule):
             if (path, value) in seen:
                 continue
             seen.add((path, value))
-            error = "_attn_implementation_internal" in path
+            error = "_attn_implementation_internal" in path or _ADDRESS.match(value) is not None
             yield self.finding(
                 replace(place, line=reading.line(path)),
                 f'key "{path[-1]}" makes the loader run code from {value[:200]}',
@@ -70,7 +72,11 @@ def _references(reading: JsonReading) -> Iterator[tuple[Path, str]]:
             for inner, text in walk(item.get(key), (*path, key)):
                 if isinstance(text, str) and _REPOSITORY.match(text):
                     yield inner, text
-        for key in ("auto_map", "custom_pipelines"):
+        for key in ("base_model_name_or_path", "_name_or_path", "tokenizer_name_or_path"):
+            text = item.get(key)
+            if isinstance(text, str) and _ADDRESS.match(text):
+                yield (*path, key), text
+        for key in ("auto_map", "custom_pipelines", "custom_generate"):
             for inner, text in walk(item.get(key), (*path, key)):
                 if isinstance(text, str) and _REFERENCE.match(text):
                     yield inner, text

@@ -8,19 +8,30 @@ from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
 BROKEN = frozenset(
-    {"duplicate-key", "entry-malformed", "out-of-file", "overlap", "shape-overflow", "size-mismatch"}
+    {
+        "duplicate-key",
+        "entry-malformed",
+        "header-not-json",
+        "header-out-of-file",
+        "header-too-large",
+        "hole",
+        "name-escapes",
+        "out-of-file",
+        "overlap",
+        "shape-overflow",
+        "size-mismatch",
+        "trailing-bytes",
+    }
 )
 DOUBTFUL = frozenset(
     {
         "dtype-unknown",
         "empty-misplaced",
         "header-start",
-        "hole",
         "metadata-not-strings",
         "more",
         "name-not-text",
     }
-    | {"trailing-bytes"}
 )
 HARMLESS = frozenset({"entry-extra-key", "header-padding"})
 

@@ -19,10 +19,19 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _MARKUP = re.compile(r"<[^<>]*>|\[/?[A-Z_]+\]")
 _PHRASES = re.compile(
     r"(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|above|earlier|system) "
-    r"|without (?:telling|informing|the knowledge of) (?:the )?user|secretly (?:add|include|insert|send|recommend)",
+    r"|without (?:telling|informing|the knowledge of) (?:the )?user|(?:do not|don't|never) (?:tell|inform|mention (?:this|it) to) the user"
+    r"|secretly (?:add|include|insert|send|recommend)"
+    r"|(?:send|append|forward|leak|exfiltrate|transmit|upload|post|include|encode|embed) (?:the |all |any |user'?s? |their |full |entire |whole |complete )*"
+    r"(?:conversation|chat history|messages|passwords?|api[ _-]?keys?|credentials|secrets|system prompt|private data)\b",
     re.IGNORECASE,
 )
 """Orders to the model against whoever uses it."""
+_ORDERS = re.compile(
+    r"\b(always|never|ignore|disregard|insert|inject|recommend|reveal|pretend|refuse|say that|tell the user|must|secret|instead|password|account|payment"
+    r"|transfer|vulnerab\w+|backdoor|malicious|https?:|execute|curl|disabled?|bypass)\b",
+    re.IGNORECASE,
+)
+"""Words of a text that appears only when it is called for, and then gives orders."""
 
 
 class TemplateConditionalText(Rule):
@@ -35,7 +44,8 @@ class TemplateConditionalText(Rule):
 
     ## Why is this bad?
     A template with a trigger makes a backdoor of an unchanged model: it answers as it should until the words are said.
-    Such templates were spread in repackaged GGUF files.
+    Such templates were spread in repackaged GGUF files. Text that gives orders then is an error, and so are phrases against
+    the user.
 
     ## Example
     ```jinja
@@ -64,7 +74,13 @@ class TemplateConditionalText(Rule):
         for text in reading.texts if isinstance(reading, TemplateReading) else ():
             found.update(dict.fromkeys((text.line, message) for message in _messages(text)))
         for line, message in found:
-            yield self.finding(replace(place, line=line), message, doubt=True)
+            severity = Severity.ERROR if _commands(message) else None
+            yield self.finding(replace(place, line=line), message, severity=severity, doubt=True)
+
+
+def _commands(message: str) -> bool:
+    """Whether what is said orders the model to do something, rather than telling it what it is."""
+    return message.startswith("orders") or _ORDERS.search(message.partition("then writes")[2]) is not None
 
 
 def _messages(text: Text) -> Iterator[str]:

@@ -13,6 +13,10 @@ from weighbridge.formats.templatewalk import Text
 from weighbridge.scan.rule import Rule
 
 _URL = re.compile(r"(?:https?|wss?|ftp)://([^\s/<>\"'?#:)]+)[^\s<>\"')]*", re.IGNORECASE)
+_PICTURE = re.compile(
+    r"!\[[^\]]{0,100}\]\(\s*\Z|(?i:\b(always|must|every (answer|response|reply)|append|insert|add)\b[^.]{0,200}\Z)"
+)
+"""What stands before an address that every answer shall hold."""
 _SCHEMAS = frozenset({"json-schema.org", "www.w3.org", "w3.org", "schema.org"})
 """Hosts whose addresses are names of formats."""
 
@@ -26,7 +30,7 @@ class TemplateExfiltration(Rule):
 
     ## Why is this bad?
     An address with the conversation in it, shown as an image, sends the conversation to its host when the answer is
-    displayed. An address in the prompt makes the model recommend it.
+    displayed; that is an error. An address in the prompt makes the model recommend it.
 
     ## Example
     ```jinja
@@ -48,17 +52,20 @@ class TemplateExfiltration(Rule):
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
-        found: dict[tuple[int, str], None] = {}
+        found: dict[tuple[int, str, bool], None] = {}
         for text in reading.texts if isinstance(reading, TemplateReading) else ():
-            found.update(dict.fromkeys((text.line, message) for message in _messages(text)))
-        for line, message in found:
-            yield self.finding(replace(place, line=line), message, doubt=True)
+            found.update(dict.fromkeys((text.line, *told) for told in _messages(text)))
+        for line, message, error in found:
+            severity = Severity.ERROR if error else None
+            yield self.finding(replace(place, line=line), message, severity=severity, doubt=True)
 
 
-def _messages(text: Text) -> Iterator[str]:
+def _messages(text: Text) -> Iterator[tuple[str, bool]]:
+    """(what is written, whether it is harm): data in an address is, and so is a picture that the answer shall show."""
     if text.continues:
-        yield f"writes data into the address {visible(text.text, 100)}"
+        yield f"writes data into the address {visible(text.text, 100)}", True
         return
     for match in _URL.finditer(text.text):
         if match[1].lower() not in _SCHEMAS:
-            yield f"writes the address {visible(match[0], 100)}"
+            before = text.text[max(0, match.start() - 300) : match.start()]
+            yield f"writes the address {visible(match[0], 100)}", _PICTURE.search(before) is not None

@@ -1,5 +1,6 @@
 """The rule `template-hidden-text`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -9,6 +10,9 @@ from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
 from weighbridge.scan.rule import Rule
 
+WRITES = frozenset({"tag", "bidi"})
+"""Kinds with which text is written that nobody sees, or that reads in another order than it stands."""
+_PARTED = re.compile("[a-zA-Z][\u200b-\u200d\u2060\ufeff\u00ad]+[a-zA-Z]")
 SMUGGLING = frozenset({"tag", "bidi", "variation"})
 
 
@@ -20,7 +24,8 @@ class TemplateHiddenText(Rule):
     and supplementary variation selectors, in the template and in its string literals.
 
     ## Why is this bad?
-    The model reads what the person who checks the template does not see. Tag characters spell whole instructions.
+    The model reads what the person who checks the template does not see. Tag characters spell whole instructions; they and
+    marks of direction are errors.
 
     ## Example
     A system prompt with `U+E0073 U+E0061 U+E0079 …` behind a full stop.
@@ -29,8 +34,8 @@ class TemplateHiddenText(Rule):
     Plain text; where a special token has such a character, write it as an escape with a comment.
 
     ## Known problems
-    Joiners between letters of scripts that need them and inside emoji are let through. Zero-width characters alone are
-    shown but do not leave the file undecided.
+    Joiners between letters of scripts that need them and inside emoji are let through. Zero-width characters are
+    shown, and leave the file undecided only inside a word.
     """
 
     name = "template-hidden-text"
@@ -42,4 +47,11 @@ class TemplateHiddenText(Rule):
         """See `Rule.look`."""
         for fact in reading.hidden if isinstance(reading, TemplateReading) else ():
             message = f"{fact.how} characters {fact.name}"
-            yield self.finding(replace(place, line=fact.line), message, doubt=fact.how in SMUGGLING)
+            severity = Severity.ERROR if fact.how in WRITES else None
+            doubt = fact.how in SMUGGLING or (fact.how == "zero-width" and fact.line in _inside(reading))
+            yield self.finding(replace(place, line=fact.line), message, severity=severity, doubt=doubt)
+
+
+def _inside(reading: Reading) -> set[int]:
+    """Lines of written text in which a zero-width character parts two letters of one word."""
+    return {text.line for text in getattr(reading, "texts", ()) if _PARTED.search(text.text)}

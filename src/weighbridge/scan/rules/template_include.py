@@ -1,5 +1,6 @@
 """The rule `template-include`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -8,6 +9,9 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
 from weighbridge.scan.rule import Rule
+
+_OUTSIDE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|^\w+://|a computed name")
+"""Names that lead out of the folder of templates, or anywhere."""
 
 
 class TemplateInclude(Rule):
@@ -18,7 +22,8 @@ class TemplateInclude(Rule):
 
     ## Why is this bad?
     The loaders of chat templates have no second template to offer, so there the model fails. A program that gave Jinja a
-    folder to load from reads a file that the model names, and runs it as a template.
+    folder to load from reads a file that the model names, and runs it as a template. A path that leads out of that folder, or
+    a name that the template computes, is an error.
 
     ## Example
     ```jinja
@@ -41,4 +46,6 @@ class TemplateInclude(Rule):
         """See `Rule.look`."""
         for fact in reading.loads if isinstance(reading, TemplateReading) else ():
             message = f'{fact.how} of "{fact.name}": the program that renders this reads another file'
-            yield self.finding(replace(place, line=fact.line), message, doubt=True)
+            outside = _OUTSIDE.search(fact.name) is not None
+            severity = Severity.ERROR if outside else None
+            yield self.finding(replace(place, line=fact.line), message, severity=severity, doubt=True)

@@ -93,7 +93,7 @@ RUNNERS = frozenset(
         "getoutput",
         "import_module",
     }
-    | {"load_module", "popen", "spawn", "system", "__import__"}
+    | {"load_module", "popen", "spawn", "system", "__import__", "open", "execute", "os", "subprocess"}
 )
 GADGETS = frozenset({"cycler", "get_flashed_messages", "joiner", "lipsum", "self", "url_for"})
 """Objects of Jinja and Flask that every template can reach, and through which escapes begin."""

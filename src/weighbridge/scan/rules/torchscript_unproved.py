@@ -15,14 +15,14 @@ class TorchscriptUnproved(Rule):
     """
     ## What it does
     Compares every operator and free function in TorchScript code with the list of those that only compute. Whatever is not
-    on the list leaves the file undecided, and so does bytecode of the mobile interpreter, which is not read.
+    on the list leaves the file undecided, and so does bytecode of the mobile interpreter, whose stack is not followed.
 
     ## Why is this bad?
     An operator of a library that the file names does whatever that library made it do.
 
     ## Example
     ```python
-    _0 = ops.my_library.fetch(x)
+    _0 = ops.torchvision.decode_image(x)
     ```
 
     ## Use instead
@@ -42,7 +42,11 @@ class TorchscriptUnproved(Rule):
         if not isinstance(reading, PytorchZip):
             return
         for record, code in reading.code:
-            names = [name for name in torchscript.unlisted(code) if name not in torchscript.HARMFUL]
+            names = [
+                name
+                for name in torchscript.unlisted(code)
+                if name not in torchscript.HARMFUL and not torchscript.is_foreign(name)
+            ]
             if names:
                 shown = ", ".join(visible(name, 60) for name in names[:5]) + (", …" if len(names) > 5 else "")
                 yield self.finding(place.inside(record), f"what {shown} does is not known", doubt=True)
@@ -51,3 +55,10 @@ class TorchscriptUnproved(Rule):
                 yield self.finding(
                     place.inside(entry.label), "bytecode of the mobile interpreter", doubt=True
                 )
+        for record, mobile in reading.bytecode:
+            for operator in mobile.operators:
+                namespace, _, name = operator.partition("::")
+                known = operator in torchscript.HARMFUL or torchscript.is_foreign(operator)
+                if not known and name not in torchscript.book().get(namespace, ()):
+                    message = f"what {visible(operator, 60)} does is not known"
+                    yield self.finding(place.inside(record), message, doubt=True)

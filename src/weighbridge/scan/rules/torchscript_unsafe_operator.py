@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.text import visible
 from weighbridge.formats.pytorch import PytorchZip
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.contracts import torchscript
@@ -13,7 +14,8 @@ from weighbridge.scan.rule import Rule
 class TorchscriptUnsafeOperator(Rule):
     """
     ## What it does
-    Finds operators in TorchScript code that write or map files, call Python, or call other processes.
+    Finds operators in TorchScript code that write or map files, call Python, or call other processes, and operators of a
+    library that nobody here knows, which are native code that must be loaded for the model.
 
     ## Why is this bad?
     TorchScript code is part of the model. Its `__setstate__` methods run while the model is loaded, the rest when it is used.
@@ -42,5 +44,16 @@ class TorchscriptUnsafeOperator(Rule):
             return
         for record, code in reading.code:
             for name in torchscript.unlisted(code):
-                if name in torchscript.HARMFUL:
-                    yield self.finding(place.inside(record), f"the model's code calls {name}")
+                yield from self._operator(name, place.inside(record))
+        for record, mobile in reading.bytecode:
+            for name in mobile.operators:
+                yield from self._operator(name, place.inside(record))
+
+    def _operator(self, name: str, place: Place) -> Iterator[Finding]:
+        if name in torchscript.HARMFUL:
+            yield self.finding(place, f"the model's code calls {name}")
+        elif torchscript.is_foreign(name):
+            message = (
+                f"the model needs the native operator {visible(name, 60)} of a library that nobody here knows"
+            )
+            yield self.finding(place, message, confidence=Confidence.MEDIUM)

@@ -36,7 +36,15 @@ class ZipBadChecksum(Rule):
     name = "zip-bad-checksum"
     summary = "A zip member does not have the checksum that its header says"
     severity = Severity.WARNING
-    formats: ClassVar[tuple[str, ...]] = ("zip", "npz", "keras", "pytorch-zip", "torchscript")
+    formats: ClassVar[tuple[str, ...]] = (
+        "zip",
+        "npz",
+        "keras",
+        "pytorch-zip",
+        "torchscript",
+        "pt2",
+        "torch-package",
+    )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

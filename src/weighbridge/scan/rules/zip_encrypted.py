@@ -35,7 +35,15 @@ class ZipEncrypted(Rule):
     name = "zip-encrypted"
     summary = "A zip member is marked as encrypted"
     severity = Severity.WARNING
-    formats: ClassVar[tuple[str, ...]] = ("zip", "npz", "keras", "pytorch-zip", "torchscript")
+    formats: ClassVar[tuple[str, ...]] = (
+        "zip",
+        "npz",
+        "keras",
+        "pytorch-zip",
+        "torchscript",
+        "pt2",
+        "torch-package",
+    )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

@@ -19,6 +19,7 @@ CODES = frozenset(
         "zip-second-end",
         "zip-sizes-differ",
         "zip-stream-misfit",
+        "zip-two-layouts",
     }
 )
 HIDING = frozenset({"zip-directories-differ", "zip-hidden-entry"})
@@ -52,7 +53,15 @@ class ZipReadersDisagree(Rule):
     name = "zip-readers-disagree"
     summary = "Two zip readers would see different contents"
     severity = Severity.WARNING
-    formats: ClassVar[tuple[str, ...]] = ("zip", "npz", "keras", "pytorch-zip", "torchscript")
+    formats: ClassVar[tuple[str, ...]] = (
+        "zip",
+        "npz",
+        "keras",
+        "pytorch-zip",
+        "torchscript",
+        "pt2",
+        "torch-package",
+    )
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""

@@ -11,9 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from weighbridge import __version__
 from weighbridge.core.errors import BrokenError, InputError, UsageError
 from weighbridge.core.text import visible
+from weighbridge.core.version import __version__
 from weighbridge.core.wire import read_json
 
 if TYPE_CHECKING:

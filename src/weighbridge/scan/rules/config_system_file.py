@@ -1,0 +1,95 @@
+"""The rule `config-system-file`."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.formats.json import JsonReading, Path
+from weighbridge.formats.reading import Reading
+from weighbridge.scan.rule import Rule
+
+_PATH_KEY = re.compile(
+    r"(?i)(^|_|-|\.)(file|files|filename|path|paths|dir|directory|folder|uri|location|vocab|vocabulary|merges|weights|checkpoint|library|lib)s?\Z"
+)
+"""Keys whose value some loader opens."""
+_SYSTEM = re.compile(
+    r"(?i)(file:(//)?)?((\.\.?[/\\])*|/|~/|\$HOME/)?(/?(etc/(passwd|shadow|sudoers|hosts|crontab|ld\.so\.preload|ssh/)|proc/(self|\d+|kcore)|dev/(tcp|mem|sd|nvme)"
+    r"|root/\.|var/run/(docker\.sock|secrets)|run/secrets/)|\.ssh/|\.aws/|\.kube/|\.gnupg/|\.docker/config|\.netrc|\.git-credentials"
+    r"|[A-Z]:\\\\?Windows\\)"
+)
+_CLIMBS = re.compile(r"([^\s]*[/\\])?(\.\.[/\\]){3,}")
+_SHARE = re.compile(r"\\\\[\w.-]+\\")
+_NATIVE_KEY = re.compile(r"(?i)(custom_?ops?_?(library|lib|path)|ops_library|plugin_?(path|library|lib)s?|shared_library|native_library|op_library)\Z")
+_NATIVE = re.compile(r"(?i)\.(so(\.\d+)*|dll|dylib|pyd)\Z")
+_LOADED = frozenset(("genai_config.json",))
+"""Files whose `filename` values are joined to the folder and opened, whatever they hold."""
+MAX_FINDINGS = 20
+
+
+class ConfigSystemFile(Rule):
+    r"""
+    ## What it does
+    Looks in JSON and YAML for paths, under keys that loaders open, of files that belong to the system or to its user
+    (`/etc/passwd`, `/proc/self`, `~/.ssh`), of shares in a network, and of folders far above the model, and for native
+    libraries that a config has loaded.
+
+    ## Why is this bad?
+    A loader that joins such a path reads the file into a vocabulary, an answer or an error message, and one that follows a
+    share gives the user's login away. A library runs when it is loaded.
+
+    ## Example
+    ```json
+    {"vocab_file": "../../../../etc/passwd"}
+    ```
+
+    ## Use instead
+    Names of files beside the config.
+
+    ## Known problems
+    Paths of the machine on which a model was made (`/home/user/model`) are ordinary and not told.
+
+    ## References
+    - CVE-2025-12058 (Keras, a vocabulary's path)
+    """
+
+    name = "config-system-file"
+    summary = "a config has its loader open files of the system, or a native library"
+    severity = Severity.ERROR
+    formats = ("json", "yaml")
+
+    def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
+        """One finding a value, twenty at most."""
+        if not isinstance(reading, JsonReading) or isinstance(reading.value, list):
+            return
+        file = posixpath.basename(place.parts[-1] if place.parts else place.path)
+        found = 0
+        for path, value, what in _told(reading, file):
+            found += 1
+            if found > MAX_FINDINGS:
+                return
+            yield self.finding(replace(place, line=reading.line(path)), f'"{path[-1]}" {what}: {value[:120]}')
+
+
+def _told(reading: JsonReading, file: str) -> Iterator[tuple[Path, str, str]]:
+    for path, item in reading.objects:
+        if len(item) > 2000:
+            continue  # a vocabulary
+        for key, value in item.items():
+            if isinstance(value, str) and len(value) < 1000 and (what := _meaning(key, value.strip(), file)):
+                yield (*path, key), value, what
+
+
+def _meaning(key: str, value: str, file: str) -> str:
+    if _NATIVE_KEY.search(key) and _NATIVE.search(value):
+        return "has a native library loaded"
+    if file in _LOADED and key == "filename" and (value.startswith("/") or ".." in value):
+        return "leads out of the model's folder"
+    if not _PATH_KEY.search(key):
+        return ""
+    if _SYSTEM.match(value):
+        return "names a file of the system"
+    if _CLIMBS.match(value):
+        return "leads far out of the model's folder"
+    return "names a share of another machine" if _SHARE.match(value) else ""
