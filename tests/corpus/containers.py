@@ -268,7 +268,7 @@ def arrays() -> Cases:
     for what, content in files.items():
         yield fail("numpy", what, "array.npy", content)
     code = npy().replace(b"(1,)", b"(__import__('os').system(1),)")
-    yield unknown("numpy", "header-that-is-no-literal", "array.npy", code)
+    yield fail("numpy", "header-that-is-no-literal", "array.npy", code)
     members = {
         "npz": make(Item(name="x.npy", data=npy())),
         "npz-deflated": make(Item(name="x.npy", data=npy(), method=DEFLATED)),

@@ -206,9 +206,7 @@ def configs() -> Cases:
     yield fail("config", "target-yaml-question", "config.yaml", b"a:\n  ? _target_\n  : os.system\n")
     yield fail("config", "target-yaml-alias", "config.yaml", b"x: &k _target_\na:\n  *k : os.system\n")
     yield fail("config", "target-yaml-anchored-value", "config.yaml", b"a:\n  _target_: &v os.system\n")
-    yield fail(
-        "config", "target-yaml-alias-value", "config.yaml", b"x: &v os.system\na:\n  _target_: *v\n"
-    )
+    yield fail("config", "target-yaml-alias-value", "config.yaml", b"x: &v os.system\na:\n  _target_: *v\n")
     yield fail("config", "target-yaml-block", "config.yaml", b"a:\n  _target_: >-\n    os.system\n")
     yield fail(
         "config",
@@ -270,7 +268,7 @@ def others() -> Cases:
     yield fail("notebook", "system", "a.ipynb", _notebook(f'import os\nos.system("{ECHO}")'))
     yield unknown("notebook", "exec", "a.ipynb", _notebook("exec('import os')"))
     yield fail("notebook", "second-cell", "a.ipynb", _notebook("x = 1", RUN))
-    yield unknown("notebook", "shell", "a.ipynb", _notebook(f"!{ECHO}"))
+    yield fail("notebook", "shell", "a.ipynb", _notebook(f"!{ECHO}"))
     yield unknown("notebook", "bash", "a.ipynb", _notebook(f"%%bash\n{ECHO}"))
     script = {
         "output_type": "display_data",
@@ -345,7 +343,9 @@ def others() -> Cases:
     yield unknown("unread", "7z", "model.7z", b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(60))
     yield unknown("unread", "saved-model", "saved_model.pb", b"\x08\x01\x12\x05\x0a\x03abc")
     yield unknown("unread", "rds", "model.rds", b"X\n\0\0\0\3" + bytes(60))
-    yield fail("unread", "msgpack", "flax_model.msgpack", b"\x81\xa1a\xc7\x05\x01abcde")  # no array that flax writes
+    yield fail(
+        "unread", "msgpack", "flax_model.msgpack", b"\x81\xa1a\xc7\x05\x01abcde"
+    )  # no array that flax writes
 
 
 def _private_key() -> str:

@@ -253,9 +253,7 @@ HEADER_CHECKS = {0x60: 0x82, 0x40: 0xC0, 0x61: 0x32}
 
 
 def frame(*blocks: bytes, flags: int = 0x60, size: int = 0x40) -> bytes:
-    return (
-        b"\x04\x22\x4d\x18" + bytes([flags, size, HEADER_CHECKS[flags]]) + b"".join(blocks) + bytes(4)
-    )
+    return b"\x04\x22\x4d\x18" + bytes([flags, size, HEADER_CHECKS[flags]]) + b"".join(blocks) + bytes(4)
 
 
 def stored(data: bytes) -> bytes:

@@ -25,7 +25,8 @@ def look(data: bytes) -> DocumentReading:
     ("entry", "active", "odd"),
     [
         (b"", (), ()),
-        (b"/OpenAction 3 0 R", (), ("an action when it is opened",)),
+        (b"/OpenAction 3 0 R", (), ()),  # where a reader begins
+        (b"/OpenAction 3 0 R /S /URI /URI (x)", (), ("an action when it is opened",)),
         (b"/S /JavaScript /JS (x)", ("a script",), ()),
         (b"/S /J#61va#53cript", ("a script",), ()),
         (b"/S /Launch", ("a program",), ()),

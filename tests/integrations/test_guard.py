@@ -386,3 +386,34 @@ def test_the_search_ends_at_the_hub_s_snapshot(tmp_path):
     (snapshot / "w.safetensors").touch()
     assert home_of(str(snapshot / "w.safetensors")).inside is None
     assert Path(home_of(str(snapshot / "w.safetensors")).model).name == "w.safetensors"
+
+
+# Hooks for libraries that are not installed here, with stand-ins of the same names and arguments
+
+
+def test_readers_and_folders_of_other_libraries(tmp_path, harmful, monkeypatch, lax):
+    (tmp_path / "gguf").mkdir()
+    (tmp_path / "gguf" / "__init__.py").write_text("")
+    (tmp_path / "gguf" / "gguf_reader.py").write_text(
+        "class GGUFReader:\n    def __init__(self, path, mode='r'):\n        self.data = open(path, 'rb').read()\n"
+    )
+    saved = tmp_path / "tensorflow" / "python" / "saved_model"
+    saved.mkdir(parents=True)
+    for folder in (saved, saved.parent, saved.parent.parent):
+        (folder / "__init__.py").write_text("")
+    (saved / "load.py").write_text("def load(export_dir, tags=None):\n    return export_dir\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from gguf.gguf_reader import GGUFReader
+    from tensorflow.python.saved_model.load import load
+
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder, data in ((good, b"words"), (bad, harmful)):
+        folder.mkdir()
+        (folder / "a.txt").write_bytes(data)
+    assert GGUFReader(good / "a.txt").data == b"words"
+    assert GGUFReader(path=str(good / "a.txt")).data == b"words"
+    refused(lambda: GGUFReader(bad / "a.txt"), "pickle-unsafe-call")
+    assert load(str(good)) == str(good)
+    refused(lambda: load(export_dir=bad), "pickle-unsafe-call")
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("gguf", "tensorflow")]:
+        monkeypatch.delitem(sys.modules, name)

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 import weighbridge
 
-TRIES = 150
+TRIES = 60
 
 WRITER = """
 import os, sys, itertools

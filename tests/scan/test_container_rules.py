@@ -248,6 +248,8 @@ def test_every_anomaly_of_these_readers_is_some_rules_business() -> None:
             "tar",
             "membernames",
             "hdf5",
+            "hdf5file",
+            "hdf5dataset",
             "pytorch",
             "pytorchlegacy",
             "torchtensors",

@@ -12,8 +12,8 @@ from tests.formats.test_side_files import SPM
 from tests.scan.samples import scan
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Confidence
-from weighbridge.scan.engine import Scan
 from weighbridge.scan.config_targets import judged
+from weighbridge.scan.engine import Scan
 from weighbridge.scan.rules.name_hidden import hidden
 from weighbridge.scan.rules.secret_in_file import crc_base62
 

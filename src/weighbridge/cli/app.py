@@ -30,7 +30,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "check|explain|test",
         "Check a policy, show where each line came from, try it on samples.",
     ),
-    "guard": ("Run", "-- COMMAND…", "Run a program; refuse the model loads that the policy refuses."),
+    "guard": (
+        "Run",
+        "[options] -- COMMAND…",
+        "Run a program; refuse the model loads that the policy refuses.",
+    ),
     "init": ("Help", "", "Write weighbridge.toml, the pre-commit hook and the CI job."),
     "rule": ("Help", "[NAME]", "Explain a rule (the same text as its page)."),
     "explain": ("Help", "CODE", "Explain an error or a reason."),
@@ -134,7 +138,8 @@ def configure_command(name: str, parser: argparse.ArgumentParser) -> None:
     """Hang a command's options, examples and exit codes on a parser."""
     module = import_module(f"weighbridge.cli.{name}")
     module.configure(parser)
-    parser.usage = " ".join(filter(None, [parser.prog, COMMANDS[name][1], "[options]"]))
+    shown = COMMANDS[name][1]
+    parser.usage = " ".join(filter(None, [parser.prog, shown, "" if "[options]" in shown else "[options]"]))
     parser.epilog = (
         "examples:\n" + "".join(f"  {line}\n" for line in module.EXAMPLES) + f"\n{EXIT_CODES}\n{SETTINGS}"
     )

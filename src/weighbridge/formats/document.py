@@ -38,15 +38,38 @@ _PDF_DOUBT = {
     b"EmbeddedFile": "a file of its own",
     b"Encrypt": "encrypted parts",
 }
-_PDF_GOES = frozenset((b"URI", b"Named", b"Rendition", b"Movie", b"Sound", b"Thread", b"SetOCGState", b"Trans", b"GoTo3DView", b"Encrypt"))
+_PDF_GOES = frozenset(
+    (
+        b"URI",
+        b"Named",
+        b"Rendition",
+        b"Movie",
+        b"Sound",
+        b"Thread",
+        b"SetOCGState",
+        b"Trans",
+        b"GoTo3DView",
+        b"Encrypt",
+    )
+)
 """Actions other than those in `_PDF_ACTIVE` that do more than show a page."""
 _PDF_TEXTS: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (re.compile(rb"(?i)/URI\s*\(\s*(javascript|vbscript|data|file)\\?:"), "a link that runs a script or opens a file"),
     (
-        re.compile(rb"(?is)/UF?\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|js|jse|wsf|hta|lnk|msi|jar|com|pif|dll|sh|py|pkl)\)"),
+        re.compile(rb"(?i)/URI\s*\(\s*(javascript|vbscript|data|file)\\?:"),
+        "a link that runs a script or opens a file",
+    ),
+    (
+        re.compile(
+            rb"(?is)/UF?\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|js|jse|wsf|hta|lnk|msi|jar|com|pif|dll|sh|py|pkl)\)"
+        ),
         "an attached program",
     ),
-    (re.compile(rb"(?is)/F\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|jse|wsf|hta|lnk|msi|jar|com|pif|dll)\)"), "an attached program"),
+    (
+        re.compile(
+            rb"(?is)/F\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|jse|wsf|hta|lnk|msi|jar|com|pif|dll)\)"
+        ),
+        "an attached program",
+    ),
 )
 _NAME = re.compile(rb"/([A-Za-z0-9#]{1,60})(?![A-Za-z0-9#])")
 _STREAM = re.compile(rb"stream\r?\n")

@@ -91,8 +91,8 @@ COUNTS = (
     ".expert_count",
 )
 MAX_COUNT = 2**28
-MAX_TEMPLATES = 256
-"""Templates in one array; more of them are names, not templates."""
+MAX_TEMPLATES = 32
+"""Templates in one array that are looked at."""
 MAX_ALIGNMENT = 65_536
 DEFAULT_ALIGNMENT = 32
 MIN_HIDDEN = 64
@@ -364,10 +364,12 @@ class _File:
         kind, count = self.cursor.u32(), self.cursor.count()
         if kind == STRING:
             self._fits(f"array of {key[:40]}", count, self.cursor.count_size)
-            if "template" in key and count <= MAX_TEMPLATES:
-                self._templates(key, count)
-            else:
-                self._strings(key, count)
+            looked = min(count, MAX_TEMPLATES) if "template" in key else 0
+            self._templates(key, looked)
+            if 0 < looked < count:
+                message = f"{count} templates, of which {looked} were looked at"
+                self.gaps.append(Gap(code="not-read", message=message, offset=self.cursor.at))
+            self._strings(key, count - looked)
         elif kind == ARRAY:
             self.odd(
                 "array-nesting",

@@ -261,6 +261,7 @@ def _extension(work: _Work, at: int, length: int, end: int, path: Path, depth: i
             )
     elif number != TIME or length not in (4, 8, 12):
         work.gap(f"extension type {number}, which neither MessagePack nor Flax has", at)
+        _look_inside(work, Span(at, length), path)
     return None, stop
 
 

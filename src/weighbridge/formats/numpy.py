@@ -118,15 +118,15 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         gaps.append(
             Gap(code="trailing-bytes", message=f"{rest - header.size} bytes behind the array", offset=end)
         )
-    part = program_part(source, header.start, min(rest, header.size), "array")
-    parts = (part,) if part is not None else ()
+    inside = program_part(source, header.start, min(rest, header.size), "array")
+    parts = (inside,) if inside is not None else ()
     return _reading(header, anomalies, tuple(gaps), parts, None if gaps else (tensor(header, "array"),))
 
 
-_CALL = re.compile(r"[A-Za-z_]\w*\s{0,9}\(|\blambda\b|__\w{1,40}__")
-_NEGATIVE = re.compile(r"'shape'\s*:\s*\([^)]{0,999}-\s*[0-9]")
+_CALL = re.compile(r"\b[A-Za-z_]\w{0,40}\s{0,9}\(|\blambda\b|__\w{1,40}__")
+_TOO_DEEP = "an npy header is nested too deep"
+_NEGATIVE = re.compile(r"'shape'\s*:\s*\([^)]{0,200}-\s*[0-9]")
 _OBJECTS = re.compile(r"['\"]\s*[|<>=]?O[0-9]{0,2}\s*['\"]|object")
-_BRACKETS = re.compile(r"[\[({]{64}|(?:[\[({][^\])}]{0,16}){200}")
 
 
 def _attack(source: Source, error: InputError) -> Reading | None:
@@ -136,7 +136,8 @@ def _attack(source: Source, error: InputError) -> Reading | None:
     """
     if error.code != "bad-npy":
         return None
-    wide = 2 if source.read(6, 2) == b"\x01\x00" else 4
+    version = source.read(6, 2)
+    known, wide = version in (b"\x01\0", b"\x02\0", b"\x03\0"), 2 if version == b"\x01\0" else 4
     length = int.from_bytes(source.read(8, wide), "little")
     start = 8 + wide + length
     text = source.read(8 + wide, min(length, MAX_HEADER)).decode("latin-1")
@@ -147,14 +148,14 @@ def _attack(source: Source, error: InputError) -> Reading | None:
     facts = (
         (
             "npy-header-length",
-            length > MAX_HEADER,
+            known and length > MAX_HEADER,
             f"an npy header of {length} bytes, which readers allocate",
         ),
         ("npy-header-code", bool(_CALL.search(text)), "an npy header that calls something"),
         ("npy-shape-negative", bool(_NEGATIVE.search(text)), "an npy shape with a negative size"),
         (
             "npy-header-nested",
-            bool(_BRACKETS.search(text)),
+            error.message == _TOO_DEEP,
             "an npy header nested so deep that it exhausts readers",
         ),
     )
@@ -508,7 +509,7 @@ class _Literal:
 
     def _value(self, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise InputError("bad-npy", "an npy header is nested too deep")
+            raise InputError("bad-npy", _TOO_DEEP)
         bracket, word, number, single, double = self._token().groups()
         if word:
             return word == "True"

@@ -239,8 +239,8 @@ class _Facts:
                 self._visit_all((node.target, node.value), scope, owner)
             case ast.Assign(targets=[ast.Name()], value=ast.Attribute() | ast.Name()) if scope == owner:
                 self._reference(node.value, scope, owner, called=False, kept=True)
-            case ast.Raise(exc=ast.Attribute() | ast.Name()):
-                self._reference(node.exc, scope, owner, called=True)
+            case ast.Raise(exc=ast.Attribute() | ast.Name() as raised):
+                self._reference(raised, scope, owner, called=True)
                 self._visit_all((node.cause,), scope, owner)
             case ast.Compare():
                 for part in (node.left, *node.comparators):

@@ -266,11 +266,18 @@ def _dialect(root: str, name: str) -> Dialect | None:
 _WORDS = {
     "entity-external": "parsing it reads a file or an address that an entity names",
     "entity-nested": "parsing it unfolds entities that are made of entities",
+    "entity-long": "parsing it repeats an entity of great length",
     "doctype": "has a document type, which some parsers fetch",
 }
 
 
+LONG_ENTITY = 4096
+"""Characters: whoever writes a few thousand references to a longer one fills the memory (“quadratic blowup”)."""
+
+
 def _entity_harm(value: str) -> str:
+    if len(value) > LONG_ENTITY:
+        return "entity-long"
     return "entity-nested" if "&" in re.sub(r"&#\w+;", "", value) or "%" in value else ""
 
 

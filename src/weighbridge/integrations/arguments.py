@@ -8,21 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from weighbridge.integrations.guarding import active, admit, admit_bytes, inside, placed, refuse, shelf
+from weighbridge.integrations.guarding import active, admit, admit_bytes, inside, placed, refuse, shelf, weigh
 
 MAX_STREAM = 64 * 1024**3
 """Bytes of an open file that are read to weigh it."""
 
 
-def file_argument(
-    name: str, position: int = 0, *, exempt: Callable[[], bool] = lambda: False
-) -> Callable[[Any], Any]:
+def file_argument(name: str, position: int = 0) -> Callable[[Any], Any]:
     """A hook for functions that take a path or an open file as this argument."""
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def hooked(*args: Any, **kwargs: Any) -> Any:
-            if not active() or exempt():
+            if not active():
                 return original(*args, **kwargs)
             given = kwargs[name] if name in kwargs else args[position] if len(args) > position else None
             with verified(given) as value:
@@ -32,6 +30,26 @@ def file_argument(
                     args = (*args[:position], value, *args[position + 1 :])
                 with inside():
                     return original(*args, **kwargs)
+
+        return hooked
+
+    return make
+
+
+def folder_argument(name: str, position: int = 0) -> Callable[[Any], Any]:
+    """A hook for functions that take a folder, which is weighed and then opened where it lies."""
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def hooked(*args: Any, **kwargs: Any) -> Any:
+            path = path_of(
+                kwargs[name] if name in kwargs else args[position] if len(args) > position else None
+            )
+            if not active() or path is None:
+                return original(*args, **kwargs)
+            weigh(path)
+            with inside():
+                return original(*args, **kwargs)
 
         return hooked
 

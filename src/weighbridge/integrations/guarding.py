@@ -167,6 +167,13 @@ def admit(path: str, beside: Sequence[str] = ()) -> dict[str, Held]:
     return found
 
 
+def weigh(path: str) -> None:
+    """Judge a folder by every guard, where it lies. Raises `LoadRefused`."""
+    with inside():
+        for one in _active:
+            one.weigh(path)
+
+
 def admit_bytes(data: Any, name: str) -> None:
     """Judge bytes by every guard. Raises `LoadRefused`."""
     with inside():

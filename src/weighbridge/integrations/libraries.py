@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from weighbridge.integrations import hub, onnx, pickles
-from weighbridge.integrations.arguments import file_argument
+from weighbridge.integrations.arguments import file_argument, folder_argument
 from weighbridge.integrations.patching import Install, Patches
 
 
@@ -24,6 +24,14 @@ def _functions(*hooks: tuple[str, str, int]) -> Install:
 
 def _llama(module: ModuleType, patches: Patches) -> None:
     patches.method(getattr(module, "Llama", None), "__init__", file_argument("model_path", 1))
+
+
+def _gguf(module: ModuleType, patches: Patches) -> None:
+    patches.method(getattr(module, "GGUFReader", None), "__init__", file_argument("path", 1))
+
+
+def _saved_model(module: ModuleType, patches: Patches) -> None:
+    patches.function(module, "load", folder_argument("export_dir"))
 
 
 def _keras_model(module: ModuleType, patches: Patches) -> None:
@@ -44,6 +52,8 @@ INSTALLERS: Mapping[str, Install] = {
     "tf_keras.src.saving.saving_api": _keras_model,
     "onnxruntime.capi.onnxruntime_inference_collection": onnx.install,
     "llama_cpp.llama": _llama,
+    "gguf.gguf_reader": _gguf,
+    "tensorflow.python.saved_model.load": _saved_model,
     "pickle": pickles.install,
     "_pickle": pickles.install,
     "huggingface_hub.file_download": hub.install_file,

@@ -19,7 +19,7 @@ from weighbridge.integrations.guarding import active, admit_bytes, inside, refus
 from weighbridge.integrations.patching import Patches
 
 MESSENGERS = (
-    "multiprocessing", "concurrent.futures", "joblib.externals.loky", "torch.multiprocessing", "torch.utils.data", "xdist",
+    "multiprocessing", "concurrent.futures", "joblib.externals.loky", "torch.multiprocessing", "torch.utils.data", "weighbridge.measure", "xdist",
 )  # fmt: skip
 """Packages whose pickles come from the same program."""
 

@@ -18,7 +18,7 @@ from weighbridge.core.manifest import Entry, Manifest
 from weighbridge.core.source import Source
 from weighbridge.core.text import human_bytes, visible
 from weighbridge.formats.reading import TensorRef
-from weighbridge.loading.memory import Held, Sealing, available, private
+from weighbridge.loading.memory import Held, Sealing, Supply, available, private
 from weighbridge.measure import Measurement, Plan, Progress
 from weighbridge.measure.hashes import Feed, Shards, Whole
 from weighbridge.measure.tensors import WEIGHTS
@@ -74,6 +74,23 @@ class HeldFiles:
         if found is None:
             raise InputError("unreadable", f'"{visible(member.path)}" was not kept in memory')
         return found
+
+
+class Filler:
+    """Fills fresh memory from a file, in order, by one thread at a time."""
+
+    def __init__(self, source: Source, view: memoryview, supply: Supply) -> None:
+        self._source, self._view, self._supply = source, view, supply
+        self.size = len(view)
+
+    def filled(self, at: int, length: int) -> memoryview:
+        """The next piece, with the file's bytes in it. Raises `InputError` (`file-changed`, `unreadable`)."""
+        piece = self._view[at : at + length]
+        for start in range(0, len(piece), CHUNK):
+            self._supply.upto(at + start + CHUNK)
+            with piece[start : start + CHUNK] as part:
+                read_into(self._source, at + start, part)
+        return piece
 
 
 class Holder:
@@ -238,7 +255,7 @@ class Holder:
                 return Held(b"")
             pages = private(member.size)
             fill = self._fill_ahead if threads > 1 and member.size >= WIDE else self._fill
-            fill(source, memoryview(pages), feeds, member.path)
+            fill(Filler(source, memoryview(pages), Supply(pages)), feeds, member.path)
             _unchanged(source)
             return Held(pages)
         finally:
@@ -248,7 +265,7 @@ class Holder:
     def _read_sealed(self, source: Source, member: Member, feeds: Sequence[Feed]) -> Held:
         memory = Sealing(member.size, member.path)
         try:
-            self._fill(source, memory.view, (), member.path)
+            self._fill(Filler(source, memory.view, memory.supply), (), member.path)
             _unchanged(source)
             held = memory.seal()
         except BaseException:
@@ -257,36 +274,34 @@ class Holder:
         self._feed(held.view, feeds, member.path)
         return held
 
-    def _fill(self, source: Source, view: memoryview, feeds: Sequence[Feed], path: str) -> None:
+    def _fill(self, filler: Filler, feeds: Sequence[Feed], path: str) -> None:
         """Read a piece and hash it, in this thread."""
-        for at in range(0, len(view), CHUNK):
-            with view[at : at + CHUNK] as piece:
-                read_into(source, at, piece)
+        for at in range(0, filler.size, CHUNK):
+            with filler.filled(at, CHUNK) as piece:
                 for feed in feeds:
                     feed.feed(piece, at)
                 self._advance(len(piece), path)
 
-    def _fill_ahead(self, source: Source, view: memoryview, feeds: Sequence[Feed], path: str) -> None:
+    def _fill_ahead(self, filler: Filler, feeds: Sequence[Feed], path: str) -> None:
         """The same, with the next pieces read by another thread meanwhile; both let go of the interpreter."""
-        starts = range(0, len(view), AHEAD)
+        starts = range(0, filler.size, AHEAD)
         with ThreadPoolExecutor(1, thread_name_prefix="weighbridge-read") as reader:
-            tasks = deque(reader.submit(read_into, source, at, view[at : at + AHEAD]) for at in starts[:2])
+            tasks = deque(reader.submit(filler.filled, at, AHEAD) for at in starts[:2])
             for number, at in enumerate(starts):
-                tasks.popleft().result()
-                if number + 2 < len(starts):
-                    later = starts[number + 2]
-                    tasks.append(reader.submit(read_into, source, later, view[later : later + AHEAD]))
-                self._feed(view[at : at + AHEAD], feeds, path, at)
+                with tasks.popleft().result() as piece:
+                    if number + 2 < len(starts):
+                        tasks.append(reader.submit(filler.filled, starts[number + 2], AHEAD))
+                    self._feed(piece, feeds, path, at)
 
     def _feed(self, view: memoryview, feeds: Sequence[Feed], path: str, base: int = 0) -> None:
         step = (
             AHEAD if any(isinstance(feed, Whole) and feed.algorithm == "blake3" for feed in feeds) else CHUNK
         )
         for at in range(0, len(view), step):
-            piece = view[at : at + step]
-            for feed in feeds:
-                feed.feed(piece, base + at)
-            self._advance(len(piece), path)
+            with view[at : at + step] as piece:
+                for feed in feeds:
+                    feed.feed(piece, base + at)
+                self._advance(len(piece), path)
 
     def _advance(self, count: int, path: str) -> None:
         self._tick()

@@ -71,7 +71,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "paddle", "paddle-params", "mxnet-params", "cntk", "caffe", "xgboost", "ubjson", "lightgbm",
             "catboost", "fasttext", "word2vec", "r", "r-lazy", "ggml", "torch7", "matlab", "json",
         ),
-    ),  # fmt: skip
+    ),
     ("framework-unsafe-operator", ("paddle", "cntk", "caffe", "torch7", "json")),
     ("framework-unknown-operator", ("paddle", "caffe", "xgboost", "lightgbm", "torch7", "json")),
     (
@@ -81,14 +81,14 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "json", "tensorrt", "rknn", "hailo", "mnn", "ncnn", "darknet", "armnn", "tesseract",
             "ggml-session", "dlib", "unrecognised", "safetensors", "onnx",
         ),
-    ),  # fmt: skip
+    ),
     (
         "opaque-format",
         (
             "tensorrt", "rknn", "hailo", "mnn", "ncnn", "darknet", "armnn", "tesseract", "ggml-session",
             "dlib", "unrecognised",
         ),
-    ),  # fmt: skip
+    ),
     ("serialized-function", ("torch7", "matlab")),
     ("r-carries-code", ("r",)),
     ("spacy-registry", ("text",)),
@@ -102,7 +102,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tf-savedmodel", "tf-metagraph", "tf-graph", "keras-metadata", "tf-checkpoint", "tf-checkpoint-index",
             "tf-checkpoint-v1",
         ),
-    ),  # fmt: skip
+    ),
     ("tensorflow-text-payload", ("tf-savedmodel", "tf-metagraph", "tf-graph", "json")),
     ("tensorflow-shard", ("folder",)),
     ("tflite-malformed", ("tflite",)),
@@ -182,4 +182,4 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("name-hidden", ("folder",)),
     ("name-collision", ("folder",)),
     ("link-outside", ("folder",)),
-)
+)  # fmt: skip

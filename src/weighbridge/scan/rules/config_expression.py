@@ -94,7 +94,11 @@ class ConfigExpression(Rule):
         for path, item in islice(reading.objects, MAX_OBJECTS):
             values = item.get("widgets_values")
             inputs = item.get("inputs") if "class_type" in item else None
-            texts = values if isinstance(values, list) else [*(inputs.values() if isinstance(inputs, dict) else ())]
+            texts = (
+                values
+                if isinstance(values, list)
+                else [*(inputs.values() if isinstance(inputs, dict) else ())]
+            )
             for text in texts:
                 if isinstance(text, str) and (what := text_harm.harm(text)) and "Python" in what:
                     where = replace(place, line=reading.line(path))

@@ -21,7 +21,9 @@ _BUILT = frozenset(
     ("setup_script", "dockerfile_template", "postCreateCommand", "onCreateCommand", "postStartCommand")
 )
 """What BentoML and development containers run when something is built or opened."""
-_COMMAND = re.compile(r"\s*((ba|z|da)?sh\s+-\w*c\b|(curl|wget)\s+\S|powershell(\.exe)?\s+-|cmd(\.exe)?\s+/c|nc\s+-|python3?\s+-c\b)")
+_COMMAND = re.compile(
+    r"\s*((ba|z|da)?sh\s+-\w*c\b|(curl|wget)\s+\S|powershell(\.exe)?\s+-|cmd(\.exe)?\s+/c|nc\s+-|python3?\s+-c\b)"
+)
 """How a value begins that can be nothing but a command."""
 MAX_FINDINGS = 20
 
@@ -88,9 +90,9 @@ def _commands(reading: JsonReading) -> Iterator[tuple[Path, str]]:
     config = not isinstance(reading.value, list)
     for path, item in reading.objects:
         for key, value in item.items():
-            if config and isinstance(value, str) and len(value) < 500 and _COMMAND.match(value):
-                yield (*path, key), value
-            elif isinstance(value, str) and (_KEYS.match(key) or key in _BUILT or path[-1:] == ("scripts",)):
+            if (config and isinstance(value, str) and len(value) < 500 and _COMMAND.match(value)) or (
+                isinstance(value, str) and (_KEYS.match(key) or key in _BUILT or path[-1:] == ("scripts",))
+            ):
                 yield (*path, key), value
             elif isinstance(value, list) and _KEYS.match(key):
                 text = _joined(value)

@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.json import JsonReading, Path
@@ -16,12 +17,14 @@ _PATH_KEY = re.compile(
 """Keys whose value some loader opens."""
 _SYSTEM = re.compile(
     r"(?i)(file:(//)?)?((\.\.?[/\\])*|/|~/|\$HOME/)?(/?(etc/(passwd|shadow|sudoers|hosts|crontab|ld\.so\.preload|ssh/)|proc/(self|\d+|kcore)|dev/(tcp|mem|sd|nvme)"
-    r"|root/\.|var/run/(docker\.sock|secrets)|run/secrets/)|\.ssh/|\.aws/|\.kube/|\.gnupg/|\.docker/config|\.netrc|\.git-credentials"
+    r"|root/\.(ssh|aws|kube|gnupg|bash|profile)|var/run/(docker\.sock|secrets)|run/secrets/)|\.ssh/|\.aws/|\.kube/|\.gnupg/|\.docker/config|\.netrc|\.git-credentials"
     r"|[A-Z]:\\\\?Windows\\)"
 )
 _CLIMBS = re.compile(r"([^\s]*[/\\])?(\.\.[/\\]){3,}")
 _SHARE = re.compile(r"\\\\[\w.-]+\\")
-_NATIVE_KEY = re.compile(r"(?i)(custom_?ops?_?(library|lib|path)|ops_library|plugin_?(path|library|lib)s?|shared_library|native_library|op_library)\Z")
+_NATIVE_KEY = re.compile(
+    r"(?i)(custom_?ops?_?(library|lib|path)|ops_library|plugin_?(path|library|lib)s?|shared_library|native_library|op_library)\Z"
+)
 _NATIVE = re.compile(r"(?i)\.(so(\.\d+)*|dll|dylib|pyd)\Z")
 _LOADED = frozenset(("genai_config.json",))
 """Files whose `filename` values are joined to the folder and opened, whatever they hold."""
@@ -64,11 +67,7 @@ class ConfigSystemFile(Rule):
         if not isinstance(reading, JsonReading) or isinstance(reading.value, list):
             return
         file = posixpath.basename(place.parts[-1] if place.parts else place.path)
-        found = 0
-        for path, value, what in _told(reading, file):
-            found += 1
-            if found > MAX_FINDINGS:
-                return
+        for path, value, what in islice(_told(reading, file), MAX_FINDINGS):
             yield self.finding(replace(place, line=reading.line(path)), f'"{path[-1]}" {what}: {value[:120]}')
 
 

@@ -20,6 +20,8 @@ _FOREIGN = re.compile(
     r"(js/(function|regexp)|java[x]?\.|org\.|com\.|sun\.|jdk\.|ruby/|perl/|php/|System\.|net\.)",
     re.IGNORECASE,
 )
+_INCLUDE = re.compile(r"!(?:include|inc|file|load|secret)(?::(.*))?\Z", re.DOTALL)
+_OUTSIDE = re.compile(r"\A\s*(/|~|[A-Za-z]:[\\/]|\\\\|\w+://)|(\A|/)\.\./\.\./|/etc/|/proc/")
 _RAW = re.compile(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
 MAX_FINDINGS = 20
 
@@ -94,4 +96,8 @@ def _meaning(tag: YamlTag) -> tuple[str, str]:
         if verdict and verdict != UNKNOWN:
             return f"loading this YAML calls {match[2][:120]}, which {verdict}", ""
         return "", f"loading this YAML makes a {match[2][:120]}" if verdict else ""
+    if match := _INCLUDE.match(own):
+        path = match[1] or tag.value
+        if _OUTSIDE.search(path):
+            return f"loading this YAML reads {path[:120]}", ""
     return "", f"the tag {tag.name[:120]} means what the loading program wants"

@@ -1,5 +1,6 @@
 """The rule `document-script`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,6 +12,13 @@ from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
 
 MAX_FINDINGS = 20
+
+
+_SMUGGLES = re.compile(
+    r"(?is)<script(?=.{0,200000}(\bnew\s+Blob\s*\(|data:application/(octet-stream|x-msdownload|zip|hta)|atob\s*\())(?=.{0,200000}\.(download\s*=|msSaveOrOpenBlob|msSaveBlob))"
+    r"(?=.{0,200000}(\.click\s*\(\s*\)|msSave)).{0,200000}[\"'][^\"'\n]{1,80}\.(exe|scr|bat|cmd|js|hta|iso|img|lnk|msi|zip|vbs|ps1)[\"']"
+)
+"""A script that makes a program out of text and saves it with the visitor (HTML smuggling)."""
 
 
 class DocumentScript(Rule):
@@ -46,6 +54,9 @@ class DocumentScript(Rule):
             line = text.count("\n", 0, text.index(what)) + 1
             message = f"opening it runs a script that reaches for {what.strip()[:50]}"
             yield self.finding(replace(place, line=line), message, severity=Severity.ERROR)
+        if _SMUGGLES.search(text):
+            message = "opening it puts together a file and has it saved"
+            yield self.finding(place, message, severity=Severity.ERROR)
         if isinstance(reading, ImageReading):
             for active in reading.active[:MAX_FINDINGS]:
                 yield self.finding(

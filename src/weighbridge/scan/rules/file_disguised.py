@@ -46,8 +46,7 @@ WEIGHTS = frozenset(
         ".pb",
         ".onnx",
         ".safetensors", ".gguf", ".npy", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".7z", ".nemo",
-        ".png", ".jpg", ".jpeg", ".gif", ".webp", ".cbm", ".ubj", ".mat", ".rds", ".rda", ".rdata", ".t7", ".caffemodel",
-        ".params", ".pdiparams", ".pdmodel", ".engine", ".plan", ".trt", ".mlmodel", ".msgpack", ".ftz", ".so", ".dll", ".exe",
+        ".png", ".jpg", ".jpeg", ".gif", ".webp", ".cbm", ".ubj", ".mat", ".rds", ".rda", ".rdata", ".t7", ".caffemodel", ".pdiparams", ".pdmodel", ".engine", ".trt", ".mlmodel", ".msgpack", ".ftz", ".so", ".dll", ".exe",
     )
 )  # fmt: skip
 """Suffixes under which text is no model, picture or archive: an error page, or lines that `site` runs (`.pth`)."""

@@ -9,6 +9,7 @@ from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.keras import objects_in
 from weighbridge.formats.reading import Reading
+from weighbridge.scan import config_targets
 from weighbridge.scan.rule import Rule
 
 
@@ -62,4 +63,6 @@ class KerasCustomObject(Rule):
                 continue  # Keras takes the functions of the graph where it knows no such class
             full = f"{item.module}.{item.name}" if item.module else item.registered_name or item.name
             where = replace(place, line=reading.line(item.path))
-            yield self.finding(where, f'what "{visible(full)}" does is not known', doubt=True)
+            harm = config_targets.harm(full.replace(">", ".")) if ">" in full else ""
+            message = f'"{visible(full)}" {harm}' if harm else f'what "{visible(full)}" does is not known'
+            yield self.finding(where, message, severity=Severity.ERROR if harm else None, doubt=True)

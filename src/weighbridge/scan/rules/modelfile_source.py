@@ -76,4 +76,5 @@ class ModelfileSource(Rule):
             yield self.finding(place, f"{word} takes {target[:120]}, outside the model")
         elif _URL.match(target) or _OUTSIDE.search(target):
             message = f"{word} takes {target[:120]}, which was not weighed here"
-            yield self.finding(place, message, severity=Severity.WARNING, doubt=True)
+            severity = Severity.ERROR if target.startswith("http://") else Severity.WARNING
+            yield self.finding(place, message, severity=severity, doubt=True)

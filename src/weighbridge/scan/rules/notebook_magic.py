@@ -26,7 +26,9 @@ _FIXED = re.compile(r"\s*(echo|printf)\s+[\w\s.,!'\"-]+")
 
 def _fetched(words: str) -> str:
     """What installing does, where it does not take ordinary packages from ordinary indexes."""
-    options = re.sub(r"(--?[\w-]*(?:index-url|find-links|trusted-host)|-i|-f)[\s=]+(\S+)", r"\n\1 \2\n", words)
+    options = re.sub(
+        r"(--?[\w-]*(?:index-url|find-links|trusted-host)|-i|-f)[\s=]+(\S+)", r"\n\1 \2\n", words
+    )
     for line in options.splitlines():
         for one in [line] if line.lstrip().startswith("-") else line.split():
             what, _ = requirements_url.judged(one.strip("\"'"))

@@ -41,6 +41,9 @@ class OrbaxOutside(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
         yield from self.noted(reading, place, {"orbax-path"})
+        for gap in reading.gaps:
+            if gap.message.startswith("a value of the unknown kind") and _harm(gap.message):
+                yield self.finding(replace(place, offset=gap.offset), gap.message)
         for finding in self.noted(reading, place, {"orbax-handler"}, severity=Severity.WARNING, doubt=True):
             yield replace(finding, severity=Severity.ERROR) if _harm(finding.message) else finding
 

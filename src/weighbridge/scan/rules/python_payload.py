@@ -81,10 +81,10 @@ class PythonPayload(Rule):
         for anomaly in reading.anomalies:
             if anomaly.code == "hiding-encoding":
                 yield self.finding(place, anomaly.message)
-        for match in _TARGET.finditer(reading.text):
-            if what := config_targets.harm(match[1]):
-                line = reading.text.count("\n", 0, match.start()) + 1
-                yield self.finding(replace(place, line=line), f"has {match[1]} called, which {what}")
+        for named in _TARGET.finditer(reading.text):
+            if what := config_targets.harm(named[1]):
+                line = reading.text.count("\n", 0, named.start()) + 1
+                yield self.finding(replace(place, line=line), f"has {named[1]} called, which {what}")
                 break
         for pattern, message in _intentions(reading):
             if match := pattern.search(reading.text):

@@ -184,7 +184,7 @@ def judged(text: str) -> tuple[str, str]:
         return "holds what a shell takes apart", ""
     if _ELSEWHERE.search(text) and not _USUAL.match(text):
         return _address(text)
-    if (match := re.match(r"\s*([^\s=<>!~;\[@#]{2,80})", text)) and not match[1].isascii():
+    if (match := re.match(r"[\s\ufeff]*([^\s=<>!~;\[@#]{2,80})", text)) and not match[1].isascii():
         return "has letters in its name that look like others", ""
     looks_like = squatted(text)
     return "", f"is one letter away from {looks_like}" if looks_like else ""

@@ -56,12 +56,12 @@ def _random(token: str) -> bool | None:
     return True if entropy > 3.5 else (None if entropy > 3.0 else False)
 
 
-def _hexadecimal(token: str) -> bool | None:
+def _hexadecimal(token: str) -> bool:
     """Random hexadecimal digits, which have less in each letter."""
-    return False if _PLACEHOLDER.search(token) or len(set(token[-32:])) < 8 else True
+    return not (_PLACEHOLDER.search(token) or len(set(token[-32:])) < 8)
 
 
-_LOCAL = re.compile(r"(?i)@(localhost|127\.|0\.0\.0\.0|host\b|db\b|postgres\b|mysql\b|redis\b|mongo\b|[\w-]+$)")
+_LOCAL = re.compile(r"(?i)@(localhost|127\.|0\.0\.0\.0|[\w-]+(:\d+)?(/|$))")
 
 
 def _password(address: str) -> bool | None:
@@ -69,7 +69,7 @@ def _password(address: str) -> bool | None:
     password = address.split("://", 1)[1].rpartition("@")[0].partition(":")[2]
     if _LOCAL.search(address) or re.search(r"(?i)pass|secret|changeme|admin|root|test|user", password):
         return False
-    return _maybe(password)
+    return _random(password)
 
 
 def _maybe(token: str) -> bool | None:
@@ -126,14 +126,14 @@ KINDS: tuple[Kind, ...] = (
     Kind("a Weights & Biases key", "WANDB_API_KEY", re.compile(r"WANDB_API_KEY[\"']?\]?\s*[:=]\s*[\"']?[0-9a-f]{40}\b"), _random),
     Kind("an Azure storage key", "AccountKey=", re.compile(r"AccountKey=[A-Za-z0-9+/]{86}=="), _random),
     Kind("a SendGrid key", "SG.", re.compile(r"\bSG\.[\w-]{22}\.[\w-]{43}(?![\w-])"), _random),
-    Kind("a Telegram bot's token", ":AA", re.compile(r"\b[1-9]\d{7,9}:AA[\w-]{33}(?![\w-])"), _random),
+    Kind("a Telegram bot's token", ":AA", re.compile(r"(?<!\d)[1-9]\d{7,9}:AA[\w-]{33}(?![\w-])"), _random),
     Kind("a Discord webhook", "/api/webhooks/", re.compile(r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,72}(?![\w-])"), _random),
-    Kind("a Twilio key", "SK", re.compile(r"\bSK[0-9a-f]{32}\b"), _maybe),
+    Kind("a Twilio key", "SK", re.compile(r"\bSK[0-9a-f]{32}\b"), _hexadecimal),
     Kind("a Groq key", "gsk_", re.compile(r"\bgsk_[A-Za-z0-9]{52}\b"), _random),
     Kind("a Replicate token", "r8_", re.compile(r"\br8_[A-Za-z0-9]{37}\b"), _random),
     Kind("a Databricks token", "dapi", re.compile(r"\bdapi[0-9a-f]{32}(?:-\d)?\b"), _hexadecimal),
     Kind("a DigitalOcean token", "_v1_", re.compile(r"\bdo[opr]_v1_[0-9a-f]{64}\b"), _hexadecimal),
-    Kind("a key", "API_KEY", re.compile(r"\b(?:COHERE|CO|MISTRAL|TOGETHER|PINECONE|FIREWORKS|DEEPSEEK|VOYAGE|LANGCHAIN|TAVILY)_API_KEY[\"']?\]?\s*[:=]\s*[\"']?([\w-]{32,100})(?![\w-])"), lambda text: _maybe(re.split(r"[:=]\s*[\"']?", text)[-1])),
+    Kind("a key", "API_KEY", re.compile(r"\b(?:COHERE|CO|MISTRAL|TOGETHER|PINECONE|FIREWORKS|DEEPSEEK|VOYAGE|LANGCHAIN|TAVILY)_API_KEY[\"']?\]?\s*[:=]\s*[\"']?([\w-]{32,100})(?![\w-])"), lambda text: _random(re.split(r"[:=]\s*[\"']?", text)[-1])),
     Kind("a database's password", "://", re.compile(r"\b(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqps?)(?:\+\w+)?://[\w.-]{1,60}:([^\s:@/\"'<>{}$]{8,100})@[\w.-]{4,200}"), _password),
     Kind("a private key", "PRIVATE KEY", re.compile(_PEM), _pem),
     Kind("a JSON web token", "eyJ", re.compile(r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000}"), _jwt),

@@ -21,6 +21,10 @@ _SCHEMAS = frozenset({"json-schema.org", "www.w3.org", "w3.org", "schema.org"})
 """Hosts whose addresses are names of formats."""
 
 
+_SENTENCE = re.compile(r"\A[^?=&#]*[.,;:!)\]}>\"']\Z")
+"""An address at the end of a sentence."""
+
+
 class TemplateExfiltration(Rule):
     """A template puts web addresses into the conversation.
 
@@ -63,7 +67,9 @@ class TemplateExfiltration(Rule):
 def _messages(text: Text) -> Iterator[tuple[str, bool]]:
     """(what is written, whether it is harm): data in an address is, and so is a picture that the answer shall show."""
     if text.continues:
-        yield f"writes data into the address {visible(text.text, 100)}", True
+        # Behind a full stop stands the next sentence; that the address is written at all is told by itself.
+        if not _SENTENCE.search(text.text):
+            yield f"writes data into the address {visible(text.text, 100)}", True
         return
     for match in _URL.finditer(text.text):
         if match[1].lower() not in _SCHEMAS:

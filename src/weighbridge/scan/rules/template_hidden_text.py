@@ -13,6 +13,7 @@ from weighbridge.scan.rule import Rule
 WRITES = frozenset({"tag", "bidi"})
 """Kinds with which text is written that nobody sees, or that reads in another order than it stands."""
 _PARTED = re.compile("[a-zA-Z][\u200b-\u200d\u2060\ufeff\u00ad]+[a-zA-Z]")
+_RUN = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff]{4,}")
 SMUGGLING = frozenset({"tag", "bidi", "variation"})
 
 
@@ -47,9 +48,15 @@ class TemplateHiddenText(Rule):
         """See `Rule.look`."""
         for fact in reading.hidden if isinstance(reading, TemplateReading) else ():
             message = f"{fact.how} characters {fact.name}"
-            severity = Severity.ERROR if fact.how in WRITES else None
+            written = fact.how in WRITES or (fact.how == "zero-width" and fact.line in _spelt(reading))
+            severity = Severity.ERROR if written else None
             doubt = fact.how in SMUGGLING or (fact.how == "zero-width" and fact.line in _inside(reading))
             yield self.finding(replace(place, line=fact.line), message, severity=severity, doubt=doubt)
+
+
+def _spelt(reading: Reading) -> set[int]:
+    """Lines of written text in which zero-width characters follow each other: bits of a message."""
+    return {text.line for text in getattr(reading, "texts", ()) if _RUN.search(text.text)}
 
 
 def _inside(reading: Reading) -> set[int]:

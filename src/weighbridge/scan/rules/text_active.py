@@ -16,12 +16,16 @@ _FORMULA = re.compile(
     r"|\b(?:CALL|REGISTER|EXEC)\s*\(\s*\"{1,2}\w+)"
 )
 """Formulas that start a program (DDE), or send what stands in other cells to an address."""
-_PLAIN = re.compile(r"(?i)\.(md|markdown|rst|html?|jsonl|csv|tsv|tex|bib|diff|patch|log)$|(^|/)(readme|license|notice|changelog)[^/]*$")
+_PLAIN = re.compile(
+    r"(?i)\.(md|markdown|rst|html?|jsonl|csv|tsv|tex|bib|diff|patch|log)$|(^|/)(readme|license|notice|changelog)[^/]*$"
+)
 """Texts for people, which may show what others must not hold."""
 _YAML = re.compile(r"(?m)^[ \t]*(?:- +)?(?:[\w.\"'-]{1,80}:[ \t]+)?!!python/(?:object|name|module)[\w/.:]*")
 _TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]{3,}")
 """Tag characters that spell a text; those behind a black flag make a flag."""
-_LINK = re.compile(r"(?i)\]\(\s*javascript:[^)\n]{0,300}(fetch|cookie|XMLHttpRequest|eval|localStorage|location\s*=)")
+_LINK = re.compile(
+    r"(?i)\]\(\s*javascript:[^)\n]{0,300}(fetch|cookie|XMLHttpRequest|eval|localStorage|location\s*=)"
+)
 _STARTS = re.compile(r"(?im)^\s*(open|shellexecute|shell\\\w+\\command)\s*=\s*(\S.*)$")
 _ICON = re.compile(r"(?im)^\s*(IconFile|IconResource|InfoTip|LocalizedResourceName)\s*=\s*(\\\\|//)[\w.-]+\\")
 

@@ -1,5 +1,6 @@
 """The rule `tokenizer-pattern`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -8,6 +9,9 @@ from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.tokenizer import MAX_PATTERN, explodes, patterns
 from weighbridge.scan.rule import Rule
+
+_TWICE = re.compile(r"\((\?:)?(\\?.|\[[^\[\]]{1,80}\])[*+]\)[*+]")
+"""One piece, repeated in itself: nobody needs it, and every engine that goes back and forth needs endless time."""
 
 
 class TokenizerPattern(Rule):
@@ -52,4 +56,6 @@ class TokenizerPattern(Rule):
             if len(pattern) > MAX_PATTERN:
                 yield self.finding(where, f"a pattern of {len(pattern)} characters", doubt=True)
             elif part := explodes(pattern):
-                yield self.finding(where, f"the pattern repeats a repetition: {part[:80]}", doubt=True)
+                severity = Severity.ERROR if _TWICE.fullmatch(part) else None
+                message = f"the pattern repeats a repetition: {part[:80]}"
+                yield self.finding(where, message, severity=severity, doubt=True)

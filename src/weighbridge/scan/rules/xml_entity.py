@@ -9,7 +9,7 @@ from weighbridge.formats.reading import Reading
 from weighbridge.formats.xml import XmlReading
 from weighbridge.scan.rule import Rule
 
-HARM = frozenset({"entity-external", "entity-nested", "doctype-external"})
+HARM = frozenset({"entity-external", "entity-nested", "entity-long", "doctype-external"})
 DOUBT = frozenset({"doctype", "encoding-odd"})
 
 
