@@ -395,7 +395,7 @@ def test_readers_and_folders_of_other_libraries(tmp_path, harmful, monkeypatch, 
     (tmp_path / "gguf").mkdir()
     (tmp_path / "gguf" / "__init__.py").write_text("")
     (tmp_path / "gguf" / "gguf_reader.py").write_text(
-        "class GGUFReader:\n    def __init__(self, path, mode='r'):\n        self.data = open(path, 'rb').read()\n"
+        "class GGUFReader:\n    def __init__(self, path, mode='r'):\n        with open(path, 'rb') as file:\n            self.data = file.read()\n"
     )
     saved = tmp_path / "tensorflow" / "python" / "saved_model"
     saved.mkdir(parents=True)
