@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def await_answer(url: str, good: Callable[[int], bool]) -> None:
-    for _ in range(150):
+    for _ in range(450):
         try:
             if good(urllib3.request("GET", url, retries=False, timeout=2).status):
                 return
