@@ -31,7 +31,7 @@ def open_reference(reference: str) -> Artifact:
         store = S3Store(bucket, retry_config={"max_retries": 2})
         rows = [row for page in obstore.list(store, prefix=prefix or None) for row in page]
         rows = rows or [obstore.head(store, prefix)]  # a listing names what is below, never the object itself
-    except NotFoundError:
+    except (NotFoundError, FileNotFoundError):
         raise UsageError("no-such-path", f'"{bucket}" has nothing at "{visible(prefix)}"') from None
     except BaseError as error:
         raise _broken(bucket, error) from None
@@ -66,7 +66,7 @@ def _fetch(store: Any, bucket: str, row: Any, start: int, end: int) -> bytes:
             store, row["path"], options={"range": (start, end), "if_match": row.get("e_tag")}
         )
         return bytes(result.bytes())
-    except (PreconditionError, NotFoundError):
+    except (PreconditionError, NotFoundError, FileNotFoundError):
         raise InputError("file-changed", f'"{visible(row["path"])}" changed while it was read') from None
     except BaseError as error:
         raise InputError("unreadable", _broken(bucket, error).message) from None
