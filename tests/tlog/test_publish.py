@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.services import s3
 from weighbridge.core.errors import BrokenError, InputError, UsageError
 from weighbridge.tlog.audit import audit
 from weighbridge.tlog.cosign import Cosigner
@@ -23,7 +24,6 @@ from weighbridge.tlog.sequencer import Sequencer
 from weighbridge.tlog.targets import CHECKPOINT, DirectoryTarget, S3Target, Target
 
 from .logs import EAST, LOG, NOW, ORIGIN, cosigners, entries, entry, policy
-from .services import s3
 
 
 @pytest.fixture(scope="module")

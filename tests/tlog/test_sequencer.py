@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import postgres
 from weighbridge.core.errors import BrokenError, InputError, UsageError
 from weighbridge.tlog.database import open_database
 from weighbridge.tlog.entry import LogEntry, write_entry
@@ -13,7 +14,6 @@ from weighbridge.tlog.merkle import Tile, read_bundle
 from weighbridge.tlog.sequencer import Sequencer
 
 from .logs import ORIGIN, entries, entry, rfc_root
-from .services import postgres
 
 Make = Callable[[], Sequencer]
 
