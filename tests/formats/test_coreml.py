@@ -13,7 +13,8 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.source import MemorySource
-from weighbridge.formats import candidates, coreml, coremlweights
+from weighbridge.formats import candidates, coreml
+from weighbridge.formats.coreml import weights as coremlweights
 
 PACKAGE = SAMPLES / "coreml-path-escape" / "benign" / "Data" / "com.apple.CoreML"
 PROGRAM = (PACKAGE / "model.mlmodel").read_bytes()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weighbridge.formats.pythonfold import Names, argument, fold
+from weighbridge.formats.python.fold import Names, argument, fold
 
 
 def folded(expression: str, **names: object) -> object:

@@ -28,10 +28,12 @@ from tests.tensorflowfiles import (
 from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource, Source
-from weighbridge.formats import candidates, jsdata, savedmodel, tfcheckpoint, tfjs, tflite
+from weighbridge.formats import candidates, jsdata, tflite
 from weighbridge.formats.json import read as read_json
 from weighbridge.formats.reading import Reading, TensorRef
-from weighbridge.formats.tfgraph import GraphReading
+from weighbridge.formats.tensorflow import checkpoint as tfcheckpoint
+from weighbridge.formats.tensorflow import savedmodel, tfjs
+from weighbridge.formats.tensorflow.graph import GraphReading
 
 LIMITS = Limits(bytes=8 * 1024**2, depth=6, members=20_000, seconds=10, memory=8 * 1024**2)
 

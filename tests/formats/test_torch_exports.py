@@ -17,11 +17,11 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.source import MemorySource
 from weighbridge.formats import candidates, read
-from weighbridge.formats.executorch import ExecutorchReading
-from weighbridge.formats.pt2 import Pt2Reading
 from weighbridge.formats.pytorch import PytorchZip
+from weighbridge.formats.pytorch.executorch import ExecutorchReading
+from weighbridge.formats.pytorch.package import PackageReading
+from weighbridge.formats.pytorch.pt2 import Pt2Reading
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.torchpackage import PackageReading
 from weighbridge.scan.contracts.exported import troubles
 from weighbridge.scan.engine import Examination, Scanner
 

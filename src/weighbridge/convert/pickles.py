@@ -32,8 +32,8 @@ from weighbridge.formats.pickle import (
     run,
     walk,
 )
+from weighbridge.formats.pytorch.tensors import SPECIAL_TENSORS, as_tensor, inside
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.torchtensors import SPECIAL_TENSORS, as_tensor, inside
 from weighbridge.scan.contracts import judge
 
 CONTAINERS = frozenset({

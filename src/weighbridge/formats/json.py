@@ -97,7 +97,7 @@ def _tensorflow_js(value: Any) -> dict[str, Any]:
         isinstance(value, list) and value and isinstance(value[0], dict) and "paths" in value[0]
     ):
         return {}
-    from weighbridge.formats import tfjs  # few documents are models
+    from weighbridge.formats.tensorflow import tfjs  # few documents are models
 
     if not tfjs.is_model(value):
         return {}

@@ -12,7 +12,7 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
 from weighbridge.formats.framework import ContradictionError, Cursor, FrameworkReading, Text, product
-from weighbridge.formats.frameworksniff import starts_like_matlab
+from weighbridge.formats.framework.sniff import starts_like_matlab
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 
 HEADER = 128

@@ -553,10 +553,14 @@ class _Pairs:
     pairs: list[tuple[Any, Any]]
 
 
+_ESCAPES = re.compile(r"(?:[^\\]|\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*")
+"""Those that every Python reads alike, without a warning."""
+
+
 def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
-    if not text.isascii():
+    if not text.isascii() or not _ESCAPES.fullmatch(text):
         raise InputError("bad-npy", "an npy header has an escape that is not followed")
     try:
         return text.encode("ascii").decode("unicode_escape")

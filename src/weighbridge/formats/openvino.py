@@ -12,7 +12,7 @@ from math import prod
 
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import TensorRef
-from weighbridge.formats.xmlmeaning import Fact
+from weighbridge.formats.xml.meaning import Fact
 
 TYPES: dict[str, tuple[str, int]] = {
     "f64": ("F64", 8), "f32": ("F32", 4), "f16": ("F16", 2), "bf16": ("BF16", 2), "i64": ("I64", 8), "i32": ("I32", 4),

@@ -26,7 +26,7 @@ from weighbridge.formats.framework import (
     counted_calls,
     product,
 )
-from weighbridge.formats.frameworksniff import MAX_LOD, starts_like_paddle_parameters
+from weighbridge.formats.framework.sniff import MAX_LOD, starts_like_paddle_parameters
 from weighbridge.formats.protobuf import LENGTH, Field, Wire, signed
 from weighbridge.formats.protowalk import ProtoWalk
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef

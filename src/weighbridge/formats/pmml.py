@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import TensorRef
-from weighbridge.formats.xmlmeaning import CODE, Fact
+from weighbridge.formats.xml.meaning import CODE, Fact
 
 FUNCTIONS = frozenset(
     {

@@ -10,8 +10,8 @@ import re
 from functools import cache
 
 from weighbridge.core.source import Source
-from weighbridge.formats.frameworksniff import framework_candidates
-from weighbridge.formats.tfsniff import tensorflow_candidates
+from weighbridge.formats.framework.sniff import framework_candidates
+from weighbridge.formats.tensorflow.sniff import tensorflow_candidates
 
 HEAD = 4096
 TAIL = 65_536 + 22 + 20

@@ -83,7 +83,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         parts=tuple(_part(member) for member in members if member.source is not None) + rest,
     )
     if {"pickle", "storages", "tensors"} <= {member.name.removeprefix("./") for member in members}:
-        from weighbridge.formats import pytorchlegacy
+        from weighbridge.formats.pytorch import legacy as pytorchlegacy
 
         return pytorchlegacy.read_tar(tree, source, budget, name)
     return tree

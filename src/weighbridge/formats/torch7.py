@@ -20,7 +20,7 @@ from weighbridge.formats.framework import (
     product,
     trailing,
 )
-from weighbridge.formats.frameworksniff import starts_like_torch7
+from weighbridge.formats.framework.sniff import starts_like_torch7
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 
 NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN, FUNCTION, OLD_RECURSIVE, RECURSIVE = range(9)

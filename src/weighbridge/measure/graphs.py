@@ -68,11 +68,11 @@ def graph_differences(old: Mapping[str, Graph], new: Mapping[str, Graph]) -> tup
 def _reader(path: str) -> Callable[[Source, Budget], Graph] | None:
     name = path.lower()
     if name.endswith(".onnx"):
-        from weighbridge.formats import onnxgraph
+        from weighbridge.formats.onnx import graph as onnxgraph
 
         return onnxgraph.read_graph
     if name.endswith((".tflite", ".lite")):
-        from weighbridge.formats import tflitegraph
+        from weighbridge.formats.tflite import graph as tflitegraph
 
         return tflitegraph.read_graph
     if name.endswith(".keras"):
@@ -91,7 +91,7 @@ def _keras_archive(source: Source, budget: Budget) -> Graph:
 
 
 def _keras_config(source: Source, budget: Budget) -> Graph:
-    from weighbridge.formats import kerasgraph
+    from weighbridge.formats.keras import graph as kerasgraph
 
     if b'"class_name"' not in source.read(0, 64 * 1024):
         raise InputError("not-this-format", "no class of Keras at its beginning")

@@ -97,7 +97,7 @@ def _first(source: Source, budget: Budget) -> tuple[PickleProgram, dict[int, Val
 
 
 def _torch_legacy(source: Source, budget: Budget, name: str) -> Reading:
-    reading: Reading = import_module("weighbridge.formats.pytorchlegacy").read_legacy(source, budget, name)
+    reading: Reading = import_module("weighbridge.formats.pytorch.legacy").read_legacy(source, budget, name)
     return reading
 
 

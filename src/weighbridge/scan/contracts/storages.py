@@ -61,7 +61,7 @@ def _storage_in_bytes(call: Call) -> Storage | None:
     target = call.callable
     if type(target) is not Global or target.name != "torch.storage._load_from_bytes" or call.changes:
         return None
-    from weighbridge.formats.pytorchlegacy import saved_object
+    from weighbridge.formats.pytorch.legacy import saved_object
 
     content = call.args[0] if type(call.args) is tuple and len(call.args) == 1 else None
     if type(content) is bytes:

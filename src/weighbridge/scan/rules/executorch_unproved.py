@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
-from weighbridge.formats.executorch import Delegate, ExecutorchReading
+from weighbridge.formats.pytorch.executorch import Delegate, ExecutorchReading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.contracts import torchscript
 from weighbridge.scan.rule import Rule

@@ -8,7 +8,7 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.framework import FrameworkReading
 from weighbridge.formats.r import RReading
 from weighbridge.formats.reading import Anomaly, Reading
-from weighbridge.scan.framework_views import views
+from weighbridge.scan.operators.framework_views import views
 from weighbridge.scan.rule import Rule
 
 BROKEN = frozenset(

@@ -7,7 +7,7 @@ from typing import ClassVar
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.framework_views import views
+from weighbridge.scan.operators.framework_views import views
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.text_harm import MENTIONED, OUTSIDE, harm
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.framework_operators import Effect, effect
-from weighbridge.scan.framework_views import views
+from weighbridge.scan.operators.framework import Effect, effect
+from weighbridge.scan.operators.framework_views import views
 from weighbridge.scan.rule import Rule
 
 

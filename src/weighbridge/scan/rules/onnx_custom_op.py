@@ -9,7 +9,7 @@ from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.onnx import OnnxReading, Operator
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.onnx_operators import BUILT_IN, NETWORK, OPAQUE, PYTHON, THIRD_PARTY
+from weighbridge.scan.operators.onnx import BUILT_IN, NETWORK, OPAQUE, PYTHON, THIRD_PARTY
 from weighbridge.scan.rule import Rule
 
 

@@ -8,7 +8,7 @@ from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.onnx import OnnxReading
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.onnx_operators import PYTHON
+from weighbridge.scan.operators.onnx import PYTHON
 from weighbridge.scan.rule import Rule
 
 

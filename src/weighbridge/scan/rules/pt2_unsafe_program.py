@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.pt2 import Pt2Reading
+from weighbridge.formats.pytorch.pt2 import Pt2Reading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.contracts.exported import troubles
 from weighbridge.scan.rule import Rule

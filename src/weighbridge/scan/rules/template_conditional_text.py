@@ -9,7 +9,7 @@ from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
-from weighbridge.formats.templatewalk import Text
+from weighbridge.formats.template.walk import Text
 from weighbridge.scan.rule import Rule
 
 MIN_WORDS = 3

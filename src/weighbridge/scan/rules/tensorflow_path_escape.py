@@ -8,10 +8,10 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.tfcheckpoint import StateReading
-from weighbridge.formats.tfgraph import GraphReading
+from weighbridge.formats.tensorflow.checkpoint import StateReading
+from weighbridge.formats.tensorflow.graph import GraphReading
+from weighbridge.scan.operators.tensorflow_paths import leads_out
 from weighbridge.scan.rule import Folder, Rule
-from weighbridge.scan.tensorflow_paths import leads_out
 
 SUFFIXES = ("", ".index", ".meta", ".data-00000-of-00001")
 """What a checkpoint leaves behind under its name."""

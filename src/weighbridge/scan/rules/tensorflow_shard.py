@@ -9,7 +9,7 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.formats.embedded import program_part
-from weighbridge.formats.tfcheckpoint import IndexReading
+from weighbridge.formats.tensorflow.checkpoint import IndexReading
 from weighbridge.scan.rule import Folder, Rule
 
 MAX_LOOKED = 20_000

@@ -7,8 +7,8 @@ from typing import ClassVar
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
+from weighbridge.scan.operators.tensorflow_views import programs
 from weighbridge.scan.rule import Rule
-from weighbridge.scan.tensorflow_views import programs
 from weighbridge.scan.text_harm import harm
 
 FEW = 4

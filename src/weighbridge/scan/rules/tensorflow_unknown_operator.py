@@ -6,10 +6,10 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
+from weighbridge.scan.operators.tensorflow import Effect, judged
+from weighbridge.scan.operators.tensorflow_views import programs
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.rules.tensorflow_unsafe_operator import node_place
-from weighbridge.scan.tensorflow_effects import Effect, judged
-from weighbridge.scan.tensorflow_views import programs
 
 
 class TensorflowUnknownOperator(Rule):

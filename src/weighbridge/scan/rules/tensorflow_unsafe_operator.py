@@ -7,9 +7,9 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
+from weighbridge.scan.operators.tensorflow import Effect, Judgement, judged
+from weighbridge.scan.operators.tensorflow_views import programs
 from weighbridge.scan.rule import Rule
-from weighbridge.scan.tensorflow_effects import Effect, Judgement, judged
-from weighbridge.scan.tensorflow_views import programs
 
 
 def node_place(place: Place, program: str, found: Judgement) -> Place:

@@ -9,9 +9,9 @@ from typing import ClassVar
 from weighbridge.core.artifact import Member
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
-from weighbridge.formats import tfjs
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
+from weighbridge.formats.tensorflow import tfjs
 from weighbridge.scan.rule import Folder, Rule
 
 MAX_TOLD = 20

@@ -8,9 +8,9 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.tflite import LiteOperator, TfliteReading
+from weighbridge.scan.operators.tensorflow import CALLS_CODE, PRINTS, SAVER, computes, harmful
+from weighbridge.scan.operators.tensorflow_paths import leads_out
 from weighbridge.scan.rule import Rule
-from weighbridge.scan.tensorflow_effects import CALLS_CODE, PRINTS, SAVER, computes, harmful
-from weighbridge.scan.tensorflow_paths import leads_out
 from weighbridge.scan.text_harm import harm
 
 SHIPPED = frozenset(

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
+from weighbridge.formats.pytorch.package import PackageReading
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.torchpackage import PackageReading
 from weighbridge.scan.contracts.book import ECOSYSTEMS
 from weighbridge.scan.rule import Rule
 

@@ -68,11 +68,11 @@ def _unused(source: Source, formats: Collection[str], budget: Budget) -> tuple[s
     """Weights that no node takes, where the file itself states its graph; the format's reader has found it sound."""
     try:
         if "onnx" in formats:
-            from weighbridge.formats import onnxgraph
+            from weighbridge.formats.onnx import graph as onnxgraph
 
             return onnxgraph.read_graph(source, budget).unused
         if "tflite" in formats:
-            from weighbridge.formats import tflitegraph
+            from weighbridge.formats.tflite import graph as tflitegraph
 
             return tflitegraph.read_graph(source, budget).unused
     except InputError as error:

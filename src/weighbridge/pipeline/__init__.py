@@ -1,0 +1,1 @@
+"""Pipeline: recording a step as it runs, who may run it on what (plans, approvals), and contributions in quarantine."""

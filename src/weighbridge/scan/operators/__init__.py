@@ -1,0 +1,1 @@
+"""What operators of the graph formats do: reviewed tables, and the views through which rules see graphs."""
