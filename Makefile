@@ -45,6 +45,8 @@ bench: $(VENV)/.dev .venv-interop/.ready .venv-peers/.ready
 	$(BIN)/python bench/loading.py
 	$(BIN)/python -m tests.real.fetch --lay .work/models
 	$(BIN)/python bench/scanners.py --real .work/models
+	$(BIN)/python bench/weights.py .work/models
+	$(BIN)/python bench/tlog.py
 
 SECONDS ?= 60
 fuzz: $(VENV)/.dev

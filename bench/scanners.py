@@ -1,23 +1,27 @@
 """Hold weighbridge's scanner against others, on the same files in one run: what each finds, what it costs.
 
-    bench/scanners.py [--every N] [--real FOLDER] [--write]
+    bench/scanners.py [--every N] [--real FOLDER] [--limit SECONDS] [--write]
 
 The corpus is the one of tests/corpus: every case has the outcome that somebody who knows its bytes would give it, and its
 payload is `echo weighbridge` at most. Nobody loads anything. A tool finds a case when it reports what its own defaults
 treat as a failure (the table says what that is); one that cannot scan a folder to its end is asked file by file, and
-the cost of that stands in the table. The tools live in an environment of their own (requirements/peers.txt).
+the cost of that stands in the table. A tool that works longer than its limit is stopped, with its children: what it did not
+answer counts as not found, and the table says so, as it says which tools are not here. The tools live in an environment of
+their own (requirements/peers.txt).
 """
 
 import argparse
 import json
 import os
-import resource
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +35,9 @@ OURS = Path(sys.executable).with_name("weighbridge")
 PEERS = Path(os.environ.get("WEIGHBRIDGE_PEERS") or ROOT / ".venv-peers/bin")
 QUIET = {**os.environ, "PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "PYTHONWARNINGS": "ignore"}
 LIMIT = 1800
-"""Seconds for one tool."""
+"""Seconds of wall time for one tool and one table."""
+STOPPED = -1
+"""In place of an exit code: the time was over."""
 
 Found = set[str]
 """Cases, as FAMILY/NUMBER."""
@@ -48,6 +54,11 @@ class Tool:
     found: Callable[[str, Path], Found] | None = None
     """Cases out of its answer about the whole folder; None where it is asked case by case, and the exit code counts."""
     bad: tuple[int, ...] = (1,)
+
+    @property
+    def missing(self) -> bool:
+        """Whether the tool is not here."""
+        return not Path(self.command(Path())[0]).exists()
 
 
 @dataclass
@@ -106,48 +117,82 @@ TOOLS = (
 )  # fmt: skip
 
 
-def run(command: Sequence[str]) -> tuple[int, str, float, float, float]:
-    """(exit code, standard output, wall s, CPU s, MB) of one process and its children."""
+def run(command: Sequence[str], seconds: float = LIMIT) -> tuple[int, str, float, float, float]:
+    """(exit code or STOPPED, standard output, wall s, CPU s, MB) of one process and its children, for so long at most."""
     with tempfile.TemporaryFile() as out:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.DEVNULL, env=QUIET, cwd=tempfile.gettempdir()
+            command,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            env=QUIET,
+            cwd=tempfile.gettempdir(),
+            start_new_session=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        stopped = threading.Event()
+        timer = threading.Timer(max(seconds, 0.1), _stop, [process.pid, stopped])
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            _stop(process.pid, stopped)
+            raise
+        finally:
+            timer.cancel()
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         text = out.read().decode("utf-8", "replace")
-    return process.returncode, text, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
+    code = STOPPED if stopped.is_set() else process.returncode
+    return code, text, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
 
 
-def whole(tool: Tool, folder: Path) -> Result:
+def _stop(session: int, stopped: threading.Event) -> None:
+    """End a process that leads a session of its own, with everything that it started there."""
+    stopped.set()
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
+
+
+def stopped_after(seconds: float) -> str:
+    """What a table says of a tool whose time was over."""
+    return f"stopped after {seconds:.0f} s"
+
+
+def whole(tool: Tool, folder: Path, limit: float) -> Result:
     """Ask about the folder at once."""
     assert tool.found is not None
-    _, text, wall, cpu, memory = run(tool.command(folder))
+    code, text, wall, cpu, memory = run(tool.command(folder), limit)
+    if code == STOPPED:
+        return Result(set(), wall, cpu, memory, f"{stopped_after(limit)}, nothing answered")
     try:
         return Result(tool.found(text, folder), wall, cpu, memory)
     except (ValueError, KeyError, TypeError) as error:
         return Result(set(), wall, cpu, memory, f"no answer that can be read ({type(error).__name__})")
 
 
-def each(tool: Tool, folder: Path, names: Iterable[str]) -> Result:
-    """Ask about every case on its own."""
+def each(tool: Tool, folder: Path, names: Iterable[str], limit: float) -> Result:
+    """Ask about every case on its own, until the time is over."""
     result = Result(note="case by case")
-    for name in names:
+    left = list(names)
+    while left:
+        name = left.pop(0)
         targets = (
             [folder / name]
             if "picklescan" in tool.name
             else sorted(p for p in (folder / name).rglob("*") if p.is_file())
         )
         for target in targets:
-            code, _, wall, cpu, memory = run(tool.command(target))
+            code, _, wall, cpu, memory = run(tool.command(target), limit - result.wall)
             result.wall, result.cpu, result.memory = (
                 result.wall + wall,
                 result.cpu + cpu,
                 max(result.memory, memory),
             )
             result.found |= {name} if code in tool.bad else set()
+            if code == STOPPED:
+                result.note += f", {stopped_after(limit)}, {len(left) + 1} cases not answered"
+                return result
     return result
 
 
@@ -183,7 +228,7 @@ HEAD = (
 )
 
 
-def corpus_table(folder: Path, every: int) -> list[str]:
+def corpus_table(folder: Path, every: int, limit: float) -> list[str]:
     """What everybody finds in the corpus."""
     labels, count = write_corpus(folder, every)
     kinds = {kind: sum(expect == kind for expect in labels.values()) for kind in ("fail", "pass", "unknown")}
@@ -197,42 +242,75 @@ def corpus_table(folder: Path, every: int) -> list[str]:
     ]
     for tool in TOOLS:
         print(f"  {tool.name} …", file=sys.stderr, flush=True)
-        result = whole(tool, folder) if tool.found else each(tool, folder, labels)
+        if tool.missing:
+            lines.append(f"| {tool.name} | {tool.counts} | | | | | | not here |")
+            continue
+        result = whole(tool, folder, limit) if tool.found else each(tool, folder, labels, limit)
         lines.append(row(tool, result, labels))
         print("  " + lines[-1], file=sys.stderr, flush=True)
     return lines
 
 
-def real_table(folder: Path, rounds: int) -> list[str]:
+def real_table(folder: Path, rounds: int, limit: float) -> list[str]:
     """What everybody costs on real models that packages ship, and how many of the files are reported."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     lines = [
         f"{len(files)} real model files out of packages, {size / 1e6:,.0f} MB, none of them harmful.",
         "",
-        "| tool | reported | wall s | CPU s | MB |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| tool | reported | wall s | CPU s | MB | |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     for tool in TOOLS:
         print(f"  {tool.name} …", file=sys.stderr, flush=True)
-        runs = [measure_real(tool, folder, files) for _ in range(rounds)]
-        reported, *costs = (statistics.median(values) for values in zip(*runs, strict=True))
-        wall, cpu, memory = costs
-        lines.append(f"| {tool.name} | {reported:.0f} | {wall:.1f} | {cpu:.1f} | {memory:.0f} |")
+        if tool.missing:
+            lines.append(f"| {tool.name} | | | | | not here |")
+            continue
+        runs: list[Cost] = []
+        while len(runs) < rounds and not (runs and runs[-1].note):
+            runs.append(measure_real(tool, folder, files, limit))
+        wall, cpu, memory = (statistics.median(getattr(run, what) for run in runs) for what in COSTS)
+        reported = f"{runs[-1].reported}" if runs[-1].reported is not None else ""
+        lines.append(
+            f"| {tool.name} | {reported} | {wall:.1f} | {cpu:.1f} | {memory:.0f} | {runs[-1].note} |"
+        )
     return lines
 
 
-def measure_real(tool: Tool, folder: Path, files: Sequence[Path]) -> tuple[float, float, float, float]:
-    """(files reported, wall s, CPU s, MB)."""
+COSTS = ("wall", "cpu", "memory")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one tool reported of the real models, and what that cost."""
+
+    reported: int | None
+    """Files; None where it gave no answer."""
+    wall: float
+    cpu: float
+    memory: float
+    note: str = ""
+
+
+def measure_real(tool: Tool, folder: Path, files: Sequence[Path], limit: float) -> Cost:
+    """One round: the folder at once, or every file on its own until the time is over."""
     if tool.found:
-        _, text, wall, cpu, memory = run(tool.command(folder))
+        code, text, wall, cpu, memory = run(tool.command(folder), limit)
+        if code == STOPPED:
+            return Cost(None, wall, cpu, memory, stopped_after(limit))
         try:
-            return len(tool.found(text, folder)), wall, cpu, memory
+            return Cost(len(tool.found(text, folder)), wall, cpu, memory)
         except (ValueError, KeyError, TypeError):
-            return float("nan"), wall, cpu, memory
-    runs = [run(tool.command(path)) for path in files]
-    wall, cpu, memory = sum(r[2] for r in runs), sum(r[3] for r in runs), max(r[4] for r in runs)
-    return sum(r[0] in tool.bad for r in runs), wall, cpu, memory
+            return Cost(None, wall, cpu, memory, "no answer that can be read")
+    runs: list[tuple[int, str, float, float, float]] = []
+    for path in files:
+        runs.append(run(tool.command(path), limit - sum(r[2] for r in runs)))
+        if runs[-1][0] == STOPPED:
+            break
+    stopped = runs[-1][0] == STOPPED
+    note = f"{stopped_after(limit)}, {len(files) - len(runs) + 1} files not answered" if stopped else ""
+    reported = sum(r[0] in tool.bad for r in runs)
+    return Cost(reported, sum(r[2] for r in runs), sum(r[3] for r in runs), max(r[4] for r in runs), note)
 
 
 def main() -> None:
@@ -243,13 +321,18 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=3, help="take every N-th case of the corpus")
     parser.add_argument("--real", help="a folder NAME/FILE… of real models (tests/real/fetch.py makes one)")
     parser.add_argument("--rounds", type=int, default=3, help="how often on the real models")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for one tool and one table")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT * 4, LIMIT * 4))
     with tempfile.TemporaryDirectory(prefix="weighbridge-scanners-") as work:
-        lines = ["### A made corpus", "", *corpus_table(Path(work) / "corpus", options.every)]
+        lines = ["### A made corpus", "", *corpus_table(Path(work) / "corpus", options.every, options.limit)]
     if options.real:
-        lines += ["", "### Real models", "", *real_table(Path(options.real).resolve(), options.rounds)]
+        lines += [
+            "",
+            "### Real models",
+            "",
+            *real_table(Path(options.real).resolve(), options.rounds, options.limit),
+        ]
     print("\n".join(lines))
     if options.write:
         write_section("scanners", lines)

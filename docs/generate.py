@@ -1,4 +1,4 @@
-"""Write the pages that the code already holds: one per command, one per rule, and the list of codes.
+"""Write the pages that the code already holds: one per command, one per rule, the lists of codes and of published bypasses.
 
 `make docs` runs this; a test fails where a page and the code disagree.
 """
@@ -28,7 +28,8 @@ def pages() -> dict[str, str]:
     """Path below docs/ → text."""
     found = {f"commands/{name}.md": command_page(name) for name in COMMANDS}
     found |= {f"rules/{name}.md": rule_page(name) for name in NAMES}
-    return found | {"commands/README.md": commands(), "rules/README.md": rules(), "codes.md": codes()}
+    found |= {"commands/README.md": commands(), "rules/README.md": rules(), "codes.md": codes()}
+    return found | {"bypasses.md": bypasses()}
 
 
 def command_page(name: str) -> str:
@@ -107,6 +108,14 @@ CODE` prints the same text. A code that is a rule's name is explained on [the ru
 
 """
     return head + "\n".join(parts)
+
+
+def bypasses() -> str:
+    """The table of published bypasses, which the tests hold."""
+    sys.path.insert(0, str(DOCS.parent))
+    from tests.scan.published import page as table
+
+    return table()
 
 
 def sections() -> dict[str, list[str]]:

@@ -104,9 +104,22 @@ def message(field: int, *parts: bytes | str) -> bytes:
     return varint(field << 3 | 2) + varint(len(body)) + body
 
 
+DOMAINS = (
+    "",
+    "ai.onnx.ml",
+    "ai.onnx.preview.training",
+    "ai.onnx.contrib",
+    "com.microsoft",
+    "com.microsoft.extensions",
+    "whatever",
+    "TRT",
+)
+"""Operator sets that every model imports."""
+
+
 def model(*graph: bytes, opset: bool = True, extra: bytes = b"") -> bytes:
     """A ModelProto with one graph of these fields."""
-    opsets = message(8, message(1, ""), number(2, 21)) if opset else b""
+    opsets = b"".join(message(8, message(1, name), number(2, 21)) for name in DOMAINS) if opset else b""
     return number(1, 10) + message(2, "tests") + message(7, *graph, message(2, "main")) + opsets + extra
 
 

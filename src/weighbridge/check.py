@@ -31,6 +31,7 @@ from weighbridge.store import Links, open_artifacts, read_beside
 from weighbridge.store.remote import is_remote, open_remote
 
 if TYPE_CHECKING:
+    from weighbridge.core.chain import Node
     from weighbridge.scan.engine import Scanner
     from weighbridge.sign.anchor import Anchor, TimestampAuthority
     from weighbridge.sign.bundle import Bundle
@@ -46,6 +47,12 @@ class Ask(StrEnum):
 
     SIGNATURES = "signatures"
     CONTENT = "content"
+    STATEMENTS = "statements"
+    """Where it came from, who approved it, whether it still stands."""
+
+
+BELIEVES = frozenset({Ask.SIGNATURES, Ask.STATEMENTS})
+"""What can only be answered by believing somebody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,10 @@ class Request:
     jobs: int | None = None
     others: tuple[str, ...] = ()
     """SARIF logs of other scanners."""
+    statements: tuple[str, ...] = ()
+    """Files and stores of statements that do not lie beside the model."""
+    state: Path | None = None
+    """Where this machine remembers what it has seen (recalls, times); None to remember nothing."""
     accept_links: bool = False
     """Count contents behind links as what was signed although plain files were: for bytes that are held, and never
     looked up again by their path."""
@@ -112,14 +123,18 @@ def weigh(
     if measurement.claimed:
         evidence, measurement = _as_claimed(evidence, measurement, signatures)
 
-    # 4. Is it dangerous to load?
+    # 4. Where did it come from, who approved it, and does it still stand?
+    stated, chain = _stated(request, artifact, measurement, signatures)
+    evidence += stated
+
+    # 5. Is it dangerous to load?
     files, findings, suppressed, unread, others = _examined(request, artifact, measurement, scanner)
     if scanner:
         evidence += (*examined(request.policy, findings, files, unread), *others)
     elif unread:
         evidence += (_not_measured(unread),)
 
-    # 5. Rules that the policy's owner wrote, over everything above; then the verdict.
+    # 6. Rules that the policy's owner wrote, over everything above; then the verdict.
     subject = _subject(artifact, measurement.manifest)
     if request.command == "check" and request.policy.rules:
         from weighbridge.policy.cel import weigh_rules
@@ -143,7 +158,34 @@ def weigh(
         started=request.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(time.monotonic() - clock, 3),
         tool_version=__version__,
+        chain=chain,
         extra=extra,
+    )
+
+
+def _stated(
+    request: Request, artifact: Artifact, measurement: Measurement, signatures: Sequence[SignatureResult]
+) -> tuple[tuple[Evidence, ...], "Node | None"]:
+    """What others state about the model; nothing where nobody asks and nobody states anything."""
+    if not request.ask & BELIEVES:
+        return (), None
+    from weighbridge import evidence
+
+    anchors, authorities = _believed(request)
+    return evidence.weigh(
+        evidence.Question(
+            path=None if artifact.remote else Path(request.paths[0]),
+            named=request.statements,
+            policy=request.policy,
+            command=request.command,
+            anchors=anchors,
+            authorities=authorities,
+            now=request.now,
+            state=request.state,
+        ),
+        artifact,
+        measurement.manifest,
+        signatures,
     )
 
 
@@ -219,7 +261,7 @@ def find_bundles(request: Request) -> tuple[tuple["Bundle", ...], frozenset[str]
     if len(request.paths) > 1 or is_remote(request.paths[0]):
         return (), frozenset()
     found, inside = bundles_of(Path(request.paths[0]), request.signatures)
-    return (found if Ask.SIGNATURES in request.ask else ()), inside
+    return (found if request.ask & BELIEVES else ()), inside
 
 
 def bundles_of(root: Path, named: Sequence[str] = ()) -> tuple[tuple["Bundle", ...], frozenset[str]]:
@@ -231,12 +273,14 @@ def bundles_of(root: Path, named: Sequence[str] = ()) -> tuple[tuple["Bundle", .
         *(path for path in _usual_places(root) if os.path.lexists(path)),
         *(Path(name) for name in named),
     ]
+    from weighbridge.evidence import statement_file_inside
+
+    inside = set(statement_file_inside(root))
     if not places:
-        return (), frozenset()
+        return (), frozenset(inside)
     from weighbridge.sign.bundle import distinct, read_bundles
 
     bundles: list[Bundle] = []
-    inside: set[str] = set()
     for path in places:
         data = read_beside(path, MAX_BUNDLE)
         if data is None and str(path) in named:
@@ -276,15 +320,19 @@ def _plan(request: Request, bundles: Sequence["Bundle"]) -> Plan:
 
     A `verify` computes only what was signed: one large file signed with BLAKE3 is then hashed on every core.
     """
-    content = Ask.CONTENT in request.ask
+    from weighbridge.evidence import asks_recalls
+
+    recalls = bool(request.ask & BELIEVES) and asks_recalls(request.policy, request.state)
+    tensors = Ask.STATEMENTS in request.ask or recalls
     if not bundles:
-        return Plan(tensors=content and Ask.SIGNATURES in request.ask)
+        return Plan(tensors=tensors)
     from weighbridge.sign.verify import wanted_plan
 
     wanted = wanted_plan(bundles)
+    alone = bool(wanted.hashes) and not recalls and Ask.CONTENT not in request.ask
     return Plan(
-        hashes=wanted.hashes if wanted.hashes and not content else wanted.hashes | {"sha256"},
-        tensors=content and Ask.SIGNATURES in request.ask,
+        hashes=wanted.hashes if alone else wanted.hashes | {"sha256"},
+        tensors=tensors,
         shards=wanted.shards,
         blake2b=wanted.blake2b,
     )

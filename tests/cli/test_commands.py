@@ -1,7 +1,9 @@
 """Each command, called as a person would, with the code it exits with."""
 
 import json
+import os
 import re
+import shutil
 
 import jsonschema
 import pytest
@@ -349,3 +351,30 @@ def test_fail_fast_stops_at_the_first_file_that_differs(weighbridge, signed):
     assert weighbridge("verify", "model", "--key", "publisher.pub", "-f", "json").json["signatures"][0][
         "difference"
     ]["changed"] == ["README.md", "sub/vocab.txt"]
+
+
+def test_a_signed_snapshot_of_the_hub_cache_verifies(weighbridge, signed):
+    """The hub's client keeps every file as a link to a blob, and a signer signed plain files."""
+    cache = signed / "models--acme--tiny"
+    snapshot = cache / "snapshots" / "0123"
+    (cache / "blobs").mkdir(parents=True)
+    files = [path for path in sorted((signed / "model").rglob("*")) if path.is_file()]
+    for number, file in enumerate(files):
+        place = snapshot / file.relative_to(signed / "model")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, cache / "blobs" / str(number))
+        place.symlink_to(os.path.relpath(cache / "blobs" / str(number), place.parent))
+    for command in ("verify", "check"):
+        assert weighbridge(command, snapshot, "--key", "publisher.pub").code == 0
+    shutil.move(cache, signed / "elsewhere")
+    answer = weighbridge("verify", "elsewhere/snapshots/0123", "--key", "publisher.pub")
+    assert answer.code == 1
+
+
+def test_links_in_a_plain_folder_are_not_what_was_signed(weighbridge, signed):
+    (signed / "model" / "real.json").write_bytes((signed / "model" / "config.json").read_bytes())
+    (signed / "model" / "config.json").unlink()
+    (signed / "model" / "config.json").symlink_to("real.json")
+    answer = weighbridge("verify", "model", "--key", "publisher.pub", "--ignore-unsigned", "-f", "json")
+    assert answer.code == 1
+    assert answer.json["signatures"][0]["code"] == "link-not-signed"

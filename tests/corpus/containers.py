@@ -287,7 +287,7 @@ def arrays() -> Cases:
     yield fail("joblib", "after-array", "model.joblib", _joblib_array(command() + b"0N."))
     yield fail("joblib", "array-of-calls", "model.joblib", proto(4) + _wrapper(text("|O")) + BAD + b".")
     yield fail("joblib", "old-wrapper", "model.joblib", proto(3) + _old_wrapper() + b"0" + command() + b".")
-    yield unknown("joblib", "old-wrapper-alone", "model.joblib", proto(3) + _old_wrapper() + b".")
+    yield fail("joblib", "old-wrapper-alone", "model.joblib", proto(3) + _old_wrapper() + b".")
 
 
 def _wrapper(dtype: bytes, shape: bytes = b"K\x01\x85") -> bytes:

@@ -265,7 +265,7 @@ TRICKS: dict[str, bytes] = {
 }  # fmt: skip
 
 
-UNSURE = {"carriage-returns", "pow-bomb", "range-of-list", "defaultdict-of-danger", "attrgetter-dunder"}
+UNSURE = {"carriage-returns", "range-of-list", "defaultdict-of-danger"}
 """They import nothing that there is, only cost time, or name what is not called while loading."""
 
 

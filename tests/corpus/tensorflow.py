@@ -113,7 +113,7 @@ def _lite() -> Cases:
         "model.tflite",
         lite(data=b"\x7fELF\x02\x01\x01".ljust(64, b"\0"), dims=[64], dtype=3),
     )
-    yield unknown("tflite", "own-operator", "model.tflite", lite([operator_code(32, "SampleOp")]))
+    yield fail("tflite", "own-operator", "model.tflite", lite([operator_code(32, "SampleOp")]))
     yield benign("tflite", "plain", "model.tflite", lite())
 
 

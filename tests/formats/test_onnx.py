@@ -399,7 +399,7 @@ def test_a_path_is_found_in_what_hardly_looks_like_a_model() -> None:
 
 def test_a_broken_file_that_promises_onnx_says_why() -> None:
     with pytest.raises(InputError) as caught:
-        read(MemorySource(model(node("Relu"))[:-20]), Budget(), "model.onnx")
+        read(MemorySource(model(node("Relu"), opset=False)[:-14]), Budget(), "model.onnx")
     assert caught.value.code == "bad-protobuf"
 
 
@@ -510,7 +510,6 @@ def test_truncated_at_every_byte_it_never_reads_clean() -> None:
             if not result.anomalies and not result.gaps:
                 clean.append(end)
     assert [whole[end] for end in clean] == [
-        0x42,
         0x72,
         0xCA,
     ]  # between operator sets, metadata and functions

@@ -108,6 +108,20 @@ def test_only_another_case_is_still_pytorch() -> None:
     assert reading(make(Item(name="x/DATA.PKL", data=b"N."))).format == "pytorch-zip"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("constants.pkl", "torchscript"), ("CONSTANTS.PKL", "pytorch-zip")]
+)
+def test_constants_in_another_case_make_no_torchscript(name: str, kind: str) -> None:
+    """`torch.load` looks for `constants.pkl` as it is written; without it Python's unpickler takes `data.pkl`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("m/data.pkl", b"\x80\x02c__torch__.sample\nrun\n)R.")
+        file.writestr(f"m/{name}", b"\x80\x02).")
+    found = reading(buffer.getvalue())
+    assert found.format == kind
+    assert (("m/data.pkl", "pickle") in part_names(found)) == (kind == "pytorch-zip")
+
+
 def test_big_endian_storages_are_swapped() -> None:
     found = reading(rezipped("torch-zip.pt", {"byteorder": b"big"}))
     assert {t.dtype for t in found.tensors or () if not t.swap} == {"BOOL"}

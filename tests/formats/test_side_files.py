@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tensorfiles import message
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource
@@ -82,6 +83,24 @@ def test_a_sentencepiece_model() -> None:
     reading = look(sentencepiece, SPM)
     assert (reading.format, reading.pieces, reading.gaps) == ("sentencepiece", 3, ())
     assert [g.code for g in look(sentencepiece, SPM + field(9, b"x")).gaps] == ["field-unknown"]
+
+
+def normalizer(table: bytes) -> bytes:
+    return message(3, message(1, "nmt_nfkc"), message(2, table))
+
+
+def test_the_table_of_a_sentencepiece_model_stays_inside_of_itself() -> None:
+    """As training makes it: units of four bytes in blocks of 256, then the texts, each with a NUL behind."""
+    units = (bytes(4) + (1 << 31 | 2).to_bytes(4, "little")).ljust(1024, b"\0")
+    good = (1024).to_bytes(4, "little") + units + b"ab\0"
+    assert look(sentencepiece, SPM + normalizer(good)).gaps == ()
+    for bad in (
+        good[:-1],
+        good.replace(b"\x02\0\0\x80", b"\x03\0\0\x80"),
+        b"\0\0\1\0" + good[4:],
+        b"\x10" + good[1:],
+    ):
+        assert [g.code for g in look(sentencepiece, SPM + normalizer(bad)).gaps] == ["table-outside"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 def test_examples_are_policies_and_cases(tmp_path: Path) -> None:
     cases = [block for block in BLOCKS if "[[case]]" in block]
-    assert (len(BLOCKS), len(cases)) == (6, 1)
+    assert (len(BLOCKS), len(cases)) == (7, 1)
     for number, block in enumerate(block for block in BLOCKS if "[[case]]" not in block):
         path = tmp_path / f"{number}.toml"
         path.write_text(block)

@@ -140,7 +140,7 @@ ESCAPES = ["../notes.txt", "a/../../notes.txt", "/tmp/notes.txt", "C:\\notes.txt
 
 @pytest.mark.parametrize("name", ESCAPES)
 @pytest.mark.parametrize("kind", ["zip", "tar", "7z", "tar.zst"])
-def test_cve_2007_4559_names_that_lead_out_fail(kind: str, name: str) -> None:
+def test_names_that_lead_out_fail(kind: str, name: str) -> None:
     assert judged(f"model.{kind}", archives(name, TEXT)[kind]) == (Outcome.FAIL, {"archive-path-escape"})
 
 
@@ -164,31 +164,6 @@ def test_every_way_a_tar_file_gives_a_name_is_followed(data: bytes) -> None:
 SYMLINK, HARDLINK = {"type": tarfile.SYMTYPE}, {"type": tarfile.LNKTYPE}
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        (("w", b"", {**SYMLINK, "linkname": "/etc/passwd"}),),
-        (("w", b"", {**SYMLINK, "linkname": "../../etc"}),),
-        (("w", b"", {**HARDLINK, "linkname": "/etc/passwd"}),),
-        (("w", b"", {**HARDLINK, "linkname": "../up"}),),
-        (("a", b"", {**SYMLINK, "linkname": "b"}), ("a/c.txt", TEXT, {})),
-        (("a", b"", {**SYMLINK, "linkname": "."}), ("a/b", b"", {**SYMLINK, "linkname": ".."}), ("a/b/c", TEXT, {})),
-    ],
-)  # fmt: skip
-def test_cve_2025_4517_links_that_lead_out_fail(
-    members: tuple[tuple[str, bytes, dict[str, object]], ...],
-) -> None:
-    assert judged("model.tar", tar(*members)) == (Outcome.FAIL, {"archive-symlink"})
-
-
-def test_cve_2026_34446_a_hard_link_as_external_data() -> None:
-    """The check of onnx followed no links but took hard links: they come out of tar files."""
-    data = tar(("model.onnx", model(node("Relu"), tensor(5, "w", [2], 1, external("w.bin"))), {}),
-               ("w.bin", b"", {**HARDLINK, "linkname": "/etc/passwd"}))  # fmt: skip
-    outcome, rules = judged("model.tar", data)
-    assert (outcome, "archive-symlink" in rules) == (Outcome.FAIL, True)
-
-
 def test_zip_members_written_through_a_link_fail() -> None:
     link = Item(name="w", data=b"elsewhere", central={"mode": 0o120777})
     assert judged("model.zip", make(link, Item(name="w/a.txt", data=TEXT))) == (
@@ -202,7 +177,7 @@ def test_links_that_stay_inside_pass() -> None:
     assert judged("model.tar", data) == (Outcome.PASS, set())
 
 
-@pytest.mark.parametrize("name", ["aux.txt", "model/NUL", "com1.bin/a.txt", "notes. ", "a.txt::$DATA"])
+@pytest.mark.parametrize("name", ["aux.txt", "model/NUL", "com1.bin/a.txt", "notes. "])
 def test_names_that_are_others_on_windows_are_noted(name: str) -> None:
     found = examine("model.zip", make(Item(name=name, data=TEXT)))
     assert "archive-ambiguous-name" in {finding.rule for finding in found.findings}

@@ -216,14 +216,6 @@ def test_compressed_r_objects_are_the_same_as_plain_ones(name: str) -> None:
         assert judged(path, packed) == (FAIL, [rule])
 
 
-def test_cve_2024_27322_promise_in_a_lazy_load_object() -> None:
-    """Ruby, HiddenLayer's name for it: a promise whose value is unbound, as the value of a symbol in a pair list."""
-    promise = r_promise(r_call("system", r_strings("echo weighbridge-sample")))
-    pairs = struct.pack(">i", 2 | 1 << 10) + r_symbol("x") + promise + R_NIL
-    for data in (r_stream(promise), r_stream(pairs), b"RDX2\n" + r_stream(pairs)):
-        assert judged("model.rds", data) == (FAIL, ["r-carries-code"])
-
-
 def test_a_function_that_r_runs_at_its_start_is_harm() -> None:
     closure = struct.pack(">i", 3 | 1 << 10) + R_GLOBAL + R_NIL + r_call("print", r_strings("x"))
     for bound, wanted in ((".First", FAIL), ("model", UNKNOWN)):

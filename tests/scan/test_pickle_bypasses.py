@@ -1,4 +1,4 @@
-"""Published bypasses of pickle scanners, each with a harmless payload and named after its id: none passes here.
+"""Ways past pickle scanners, each with a harmless payload: none passes here. Those with an id stand in `published/`.
 
 A payload never runs: nothing in these tests unpickles anything.
 """
@@ -51,77 +51,10 @@ def rules(content: bytes) -> set[str]:
 OBJECT = b"N."
 
 
-# ---- by id
+# ---- state that is set
 
 
-def test_cve_2025_1716_pip_main_is_no_harmless_name() -> None:
-    assert (
-        outcome(proto() + call(name("pip", "main"), b"](" + text("install") + text("x") + b"e") + b".")
-        is Outcome.FAIL
-    )
-    assert outcome(proto() + call(name("pip._internal.cli.main", "main"), b"]") + b".") is Outcome.FAIL
-
-
-@pytest.mark.parametrize(
-    "path", ["model.bin", "weights", "notes.txt", "image.png", "model.safetensors", "a.json"]
-)
-def test_cve_2025_1889_and_10155_the_extension_does_not_matter(path: str) -> None:
-    assert outcome(proto() + system() + b".", path) is Outcome.FAIL
-    assert outcome(proto(2) + system() + b".", path) is Outcome.FAIL
-
-
-def test_cve_2025_10157_a_submodule_of_a_dangerous_module() -> None:
-    target = name("asyncio.unix_events", "_UnixSubprocessTransport._start")
-    assert outcome(proto() + call(target, dictionary(), text(ECHO)) + b".") is Outcome.FAIL
-    assert (
-        outcome(proto() + call(name("urllib.request", "urlopen"), text("http://example.com")) + b".")
-        is Outcome.FAIL
-    )
-
-
-def test_ghsa_vvpj_8cmc_gx39_pkgutil_resolve_name() -> None:
-    resolved = call(name("pkgutil", "resolve_name"), text("os:system"))
-    found = examine(proto() + call(resolved, text(ECHO)) + b".")
-    assert found.result.outcome is Outcome.FAIL
-    assert any(f.message == "loading this file runs a shell command" for f in found.findings)
-
-
-def test_cve_2026_56304_logging_file_handler() -> None:
-    assert outcome(proto() + call(name("logging", "FileHandler"), text("x.log")) + b".") is Outcome.FAIL
-    assert (
-        outcome(proto() + call(name("logging.handlers", "RotatingFileHandler"), text("x.log")) + b".")
-        is Outcome.FAIL
-    )
-
-
-@pytest.mark.parametrize(
-    ("module", "qualname"),
-    [
-        ("uuid", "_get_command_stdout"),
-        ("_osx_support", "_read_output"),
-        ("_aix_support", "_read_cmd_output"),
-        ("_pyrepl.pager", "pipe_pager"),
-        ("imaplib", "IMAP4_stream"),
-        ("test.support.script_helper", "assert_python_ok"),
-        ("cgitb", "lookup"),
-        ("linecache", "getlines"),
-        ("distutils.file_util", "write_file"),
-        ("filecmp", "cmp"),
-    ],
-)
-def test_cve_2026_56315_functions_of_the_standard_library(module: str, qualname: str) -> None:
-    assert outcome(proto() + call(name(module, qualname), text(ECHO)) + b".") is Outcome.FAIL
-
-
-def test_cve_2026_22608_ctypes_and_pydoc() -> None:
-    library = call(name("ctypes", "CDLL"), b"N")
-    assert outcome(proto() + library + b".") is Outcome.FAIL
-    assert outcome(proto() + call(name("pydoc", "locate"), text("os.system")) + b".") is Outcome.FAIL
-    located = call(name("pydoc", "locate"), text("os.system"))
-    assert outcome(proto() + call(located, text(ECHO)) + b".") is Outcome.FAIL
-
-
-def test_ghsa_mhc9_48gj_9gp3_reduce_then_build() -> None:
+def test_state_that_is_set_on_what_a_call_gives() -> None:
     """A harmless call first, and state set on its result: the state is judged too."""
     made = call(name("collections", "OrderedDict"))
     assert outcome(proto() + made + dictionary(text("x"), name("os", "system")) + b"b.") is not Outcome.PASS
@@ -135,23 +68,17 @@ def test_ghsa_mhc9_48gj_9gp3_reduce_then_build() -> None:
     assert outcome(proto() + on_class + b".") is Outcome.FAIL
 
 
-def test_modelscan_330_numpy_names_and_build() -> None:
+def test_state_that_is_set_on_a_function() -> None:
     on_function = name("numpy", "mean") + b"N" + dictionary(text("__call__"), name("os", "system")) + b"\x86b"
     assert outcome(proto() + on_function + b".") is Outcome.FAIL
-    assert (
-        outcome(
-            proto() + call(name("numpy.f2py.crackfortran", "getlincoef"), text(ECHO), dictionary()) + b"."
-        )
-        is Outcome.FAIL
-    )
 
 
-def test_fickling_calls_whose_result_is_popped() -> None:
+def test_calls_whose_result_is_popped() -> None:
     assert outcome(proto() + system() + b"0N.") is Outcome.FAIL
     assert outcome(proto() + b"(" + system() + b"1N.") is Outcome.FAIL
 
 
-def test_cve_2025_32434_a_view_outside_its_storage_and_a_call_behind_the_allowlist() -> None:
+def test_loads_of_further_files() -> None:
     assert outcome(proto(2) + call(name("torch", "load"), text("other.pt")) + b".") is Outcome.FAIL
     assert outcome(proto(2) + call(name("torch.jit", "load"), text("other.pt")) + b".") is Outcome.FAIL
 
@@ -169,7 +96,7 @@ def tensor(elements: int, offset: int, size: int, stride: int) -> bytes:
     return call(rebuild, storage(elements), *view, b"\x89", hooks)
 
 
-def test_cve_2026_24747_a_tensor_that_reaches_outside_its_storage() -> None:
+def test_a_tensor_that_reaches_outside_its_storage() -> None:
     assert outcome(proto(2) + tensor(4, 0, 4, 1) + b".") is Outcome.PASS
     assert outcome(proto(2) + tensor(4, 1, 4, 1) + b".") is Outcome.FAIL
     assert outcome(proto(2) + tensor(4, 0, 2, 4) + b".") is Outcome.FAIL
@@ -177,7 +104,7 @@ def test_cve_2026_24747_a_tensor_that_reaches_outside_its_storage() -> None:
     assert outcome(proto(2) + tensor(4, -1, 2, 1) + b".") is not Outcome.PASS
 
 
-def test_cve_2024_34997_joblib_reads_further_files() -> None:
+def test_joblib_reads_further_files() -> None:
     wrapper = (
         new(name("joblib.numpy_pickle_compat", "NDArrayWrapper"))
         + dictionary(text("filename"), text("x.npy"))

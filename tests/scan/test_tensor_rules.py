@@ -227,7 +227,7 @@ def external_model(location: str, **numbers: str) -> bytes:
     ],
 )
 @pytest.mark.parametrize("name", ["model.onnx", "model.bin"])
-def test_cve_2022_25882_and_its_successors(location: str, name: str) -> None:
+def test_external_data_that_leads_out(location: str, name: str) -> None:
     seen = examine(name, external_model(location, length="8"))
     assert (seen.result.outcome, rules(seen), seen.externals) == (Outcome.FAIL, ["onnx-external-path"], ())
 
@@ -240,7 +240,7 @@ def linked(files: dict[str, bytes], path: str, target: str) -> Scan:
     return scanner.finish(model_, [scanner.examine(m, model_.files.open(m)) for m in members])
 
 
-def test_cve_2026_34447_external_data_behind_a_link() -> None:
+def test_external_data_behind_a_link() -> None:
     files = {"m.onnx": external_model("w.bin", length="8"), "w.bin": b"\x01" * 8}
     assert [str(f.outcome) for f in scan(files).files] == ["pass", "pass"]
     result = linked(files, "w.bin", "../secret")
@@ -262,31 +262,6 @@ def test_one_finding_for_a_missing_file_however_many_tensors_lie_in_it() -> None
 
 
 # -- templates
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ lipsum.__globals__['os'].popen('echo weighbridge-sample') }}",
-        "{{ x['__cla' ~ 'ss__'] }}",
-        "{{ x | attr('\\x5f\\x5fclass\\x5f\\x5f') }}",
-        "{{ x | attr(y) }}",
-        "{{ xs | map(attribute='__class__') | list }}",
-        "{{ '{0.__class__}'.format(x) }}",
-        "{{ x.gi_frame.f_globals }}",
-        "{{ x.mro() }}",
-        "{{ self.x }}",
-        "{{ (lipsum | string)[18] }}",
-        "{{ x.os.system('echo weighbridge-sample') }}",
-        "{{ __import__('os') }}",
-        "{{ x[y ~ 'a'].popen('echo weighbridge-sample') }}",
-    ],
-)
-def test_cve_2024_34359_and_2026_5760_escapes_fail(text: str) -> None:
-    seen = examine("chat_template.jinja", text.encode())
-    assert seen.result.outcome is Outcome.FAIL
-    assert "template-sandbox-escape" in rules(seen)
 
 
 @pytest.mark.parametrize(

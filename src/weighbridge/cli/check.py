@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.model(parser)
     shared.output(parser)
     shared.trust(parser)
+    shared.statements(parser)
     shared.policy(parser)
     shared.findings(parser)
     shared.limits(parser)

@@ -195,6 +195,35 @@ def trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def statements(parser: argparse.ArgumentParser) -> None:
+    """Where statements lie that are not beside the model, and a layout that they must hold."""
+    group = parser.add_argument_group("Evidence")
+    group.add_argument(
+        "--statements",
+        metavar="PLACE",
+        action="append",
+        help="a file of signed statements (.jsonl) or a store of them; those beside the model are always read",
+    )
+    group.add_argument("--layout", metavar="FILE", help="an in-toto layout that the model's chain must hold")
+    group.add_argument(
+        "--layout-key", metavar="PUBLIC.pem", action="append", help="the key of the layout's owner"
+    )
+    group.add_argument(
+        "--link-dir", metavar="DIR", help="the folder of its links; beside the layout when left out"
+    )
+    recalls(group)
+
+
+def recalls(group: argparse._ArgumentGroup) -> None:
+    """What was called back."""
+    group.add_argument(
+        "--recalls",
+        metavar="FILE",
+        action="append",
+        help="a list of recalls; the newest that this machine has seen is always asked",
+    )
+
+
 def policy(parser: argparse.ArgumentParser) -> None:
     """`--policy --min-severity --exit-zero`."""
     group = parser.add_argument_group("Policy")

@@ -1,13 +1,14 @@
 """From options to a weighing: whom to trust, by which policy, within which limits."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weighbridge.check import Ask, Request, weigh
+from weighbridge.check import BELIEVES, Ask, Request, weigh
 from weighbridge.cli.measuring import progress_line
 from weighbridge.cli.output import emit, refuse_output
 from weighbridge.core.budget import Limits
@@ -16,9 +17,10 @@ from weighbridge.core.errors import UsageError
 from weighbridge.core.report import Report
 from weighbridge.core.text import counted, visible
 from weighbridge.core.value import replace
+from weighbridge.evidence.mark import state_dir
 from weighbridge.policy import Policy, default_policy, find_policy, ignored_policy, load_policy
 from weighbridge.policy.words import Need
-from weighbridge.store import Links
+from weighbridge.store import Links, in_hub_cache
 
 if TYPE_CHECKING:
     from weighbridge.trust.keyring import Keyring
@@ -84,23 +86,28 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
     paths = tuple(options.model) if isinstance(options.model, list) else (options.model,)
     policy = chosen_policy(options.policy, paths)
     signatures = Ask.SIGNATURES in ask
+    if ask & BELIEVES:
+        policy = _laid_out(policy, options)
     if Ask.CONTENT in ask:
         policy = _widened(policy, options, paths)
     return Request(
         paths=paths,
         command=options.command,
         ask=ask,
-        policy=_narrowed(policy, options) if signatures else policy,
-        keyring=chosen_keyring(options, policy, paths[0]) if signatures else None,
+        policy=_narrowed(policy, options) if ask & BELIEVES else policy,
+        keyring=chosen_keyring(options, policy, paths[0]) if ask & BELIEVES else None,
         now=datetime.now(UTC),
-        signatures=tuple(options.signature or ()) if signatures else (),
+        signatures=tuple(options.signature or ()) if ask & BELIEVES else (),
         ignore_unsigned=signatures and options.ignore_unsigned,
         allow_ignored=tuple(options.allow_uncovered or ()) if signatures else (),
         fail_fast=getattr(options, "fail_fast", False),
         links=Links(options.links),
+        accept_links=len(paths) == 1 and in_hub_cache(paths[0]),
         limits=chosen_limits(options, policy.settings.limits),
         jobs=options.jobs or policy.settings.jobs,
         others=tuple(options.sarif or ()) if Ask.CONTENT in ask else (),
+        statements=tuple(options.statements or ()) if Ask.STATEMENTS in ask else (),
+        state=state_dir(os.environ, Path.home()) if ask & BELIEVES else None,
     )
 
 
@@ -124,6 +131,17 @@ def _widened(policy: Policy, options: argparse.Namespace, model: Sequence[str]) 
     if options.rules:
         policy = policy.override("--rules", plugins=tuple(dict.fromkeys((*policy.plugins, *options.rules))))
     return policy
+
+
+def _laid_out(policy: Policy, options: argparse.Namespace) -> Policy:
+    """`--layout` asks for a chain that holds it, `--recalls` whether the model still stands, whatever the policy asks."""
+    places = policy.settings.evidence
+    if options.layout:
+        keys = tuple(options.layout_key or ())
+        places = replace(places, layout=options.layout, layout_keys=keys, link_dir=options.link_dir)
+    if options.recalls:
+        places = replace(places, recalls=(*places.recalls, *options.recalls))
+    return replace(policy, settings=replace(policy.settings, evidence=places))
 
 
 def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:

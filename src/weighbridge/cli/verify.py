@@ -17,6 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.trust(parser)
     shared.policy(parser)
     shared.limits(parser)
+    shared.recalls(parser.add_argument_group("Evidence"))
+    parser.set_defaults(layout=None)
     group = parser.add_argument_group("Reading")
     group.add_argument("--fail-fast", action="store_true", help="stop reading at the first file that differs")
 

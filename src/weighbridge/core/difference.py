@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from weighbridge.core.manifest import Place, TensorEntry, place_tensors, tensor_label
+from weighbridge.core.pattern import late
 from weighbridge.core.text import counted, visible
 
 Changes = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -71,7 +72,7 @@ def layer_summary(names: Iterable[str], verb: str = "differ") -> tuple[str, ...]
     return tuple(lines)
 
 
-_LAYER = re.compile(r"(?:^|[._/ ])(?:layers?|blocks?|blk|h)[._/](?P<number>[0-9]{1,6})(?=[._/]|\Z)", re.ASCII)
+_LAYER = late(r"(?:^|[._/ ])(?:layers?|blocks?|blk|h)[._/](?P<number>[0-9]{1,6})(?=[._/]|\Z)", re.ASCII)
 
 
 def _verb(verb: str, number: int) -> str:

@@ -17,6 +17,7 @@ from dataclasses import field
 from typing import Any, NamedTuple
 
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.value import dataclass
 
 
@@ -130,7 +131,7 @@ def weights_set(path: str) -> str:
     return _SHARD.sub("", path.rpartition("/")[2])
 
 
-_SHARD = re.compile(r"-[0-9]{1,9}-of-[0-9]{1,9}(?=\.|\Z)", re.ASCII)
+_SHARD = late(r"-[0-9]{1,9}-of-[0-9]{1,9}(?=\.|\Z)", re.ASCII)
 
 
 def place_tensors(tensors: Iterable[TensorEntry]) -> dict[Place, TensorEntry] | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from weighbridge.core.chain import Node
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Unread
 from weighbridge.core.manifest import Difference
@@ -80,5 +81,7 @@ class Report:
     """RFC 3339 UTC."""
     seconds: float = 0.0
     tool_version: str = ""
+    chain: Node | None = None
+    """Where the model came from, where that was looked into."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Additive members of the JSON document that only some commands have."""

@@ -1,10 +1,11 @@
 """Words on screens. Names that come from a model are hostile: control characters, bidi marks and raw bytes are made visible."""
 
-import re
 import unicodedata
 from collections.abc import Collection
 
-_PLAIN = re.compile(r"[\x20-\x7e]*\Z")
+from weighbridge.core.pattern import late
+
+_PLAIN = late(r"[\x20-\x7e]*\Z")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 

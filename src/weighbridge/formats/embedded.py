@@ -5,10 +5,9 @@ hexadecimal too. Code or text spread over weights cannot be told from weights, a
 enough that random weights never begin with one.
 """
 
-import base64
-import binascii
 import re
 
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Part
@@ -22,23 +21,21 @@ MAX_DECODED = 16 * 1024**2
 _MACHO = {b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"}
 _PROGRAMS = {b"\x7fE", b"MZ"} | {magic[:2] for magic in _MACHO}
 _ARCHIVES = {
-    b"PK": re.compile(rb"PK\x03\x04[\x0a-\x3f][\x00-\x06].[\x00-\x0f][\x00\x08\x0c\x0e]\x00", re.DOTALL),
-    b"\x1f\x8b": re.compile(
-        rb"\x1f\x8b\x08[\x00\x08].{4}[\x00\x02\x04][\x00\x03\x07\x0a-\x0d\xff]", re.DOTALL
-    ),
-    b"7z": re.compile(rb"7z\xbc\xaf\x27\x1c\x00"),
-    b"Ra": re.compile(rb"Rar!\x1a\x07"),
-    b"\xfd7": re.compile(rb"\xfd7zXZ\x00\x00"),
-    b"#!": re.compile(rb"#! ?/[\w./ -]{3,}\r?\n"),
+    b"PK": late(rb"PK\x03\x04[\x0a-\x3f][\x00-\x06].[\x00-\x0f][\x00\x08\x0c\x0e]\x00", re.DOTALL),
+    b"\x1f\x8b": late(rb"\x1f\x8b\x08[\x00\x08].{4}[\x00\x02\x04][\x00\x03\x07\x0a-\x0d\xff]", re.DOTALL),
+    b"7z": late(rb"7z\xbc\xaf\x27\x1c\x00"),
+    b"Ra": late(rb"Rar!\x1a\x07"),
+    b"\xfd7": late(rb"\xfd7zXZ\x00\x00"),
+    b"#!": late(rb"#! ?/[\w./ -]{3,}\r?\n"),
 }
 _PICKLES = {bytes([0x80, version]) for version in range(2, 6)}
-_FRAMED = re.compile(rb"\x80[\x04\x05]\x95(.{8})", re.DOTALL)
-_IMPORT = re.compile(rb"c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
-_CALLS = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|\x93")
+_FRAMED = late(rb"\x80[\x04\x05]\x95(.{8})", re.DOTALL)
+_IMPORT = late(rb"c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
+_CALLS = late(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|\x93")
 _FIRST = frozenset(_PROGRAMS | set(_ARCHIVES) | _PICKLES)
 
-_BASE64 = re.compile(rb"(?:data:[\w/.+;-]*base64,)?\s*([A-Za-z0-9+/_-]{32,}={0,2})\s*\Z")
-_HEXADECIMAL = re.compile(rb"\s*(?:0x)?((?:[0-9A-Fa-f]{2}){32,})\s*\Z")
+_BASE64 = late(rb"(?:data:[\w/.+;-]*base64,)?\s*([A-Za-z0-9+/_-]{32,}={0,2})\s*\Z")
+_HEXADECIMAL = late(rb"\s*(?:0x)?((?:[0-9A-Fa-f]{2}){32,})\s*\Z")
 
 
 def program_part(source: Source, offset: int, length: int, name: str) -> Part | None:
@@ -84,6 +81,9 @@ def _decoded(text: bytes) -> bytes | None:
     """What a text stands for when it is nothing but base64 or hexadecimal."""
     if len(text) > MAX_DECODED:
         return None
+    import base64
+    import binascii
+
     try:
         if found := _HEXADECIMAL.match(text):
             return binascii.unhexlify(found.group(1))

@@ -9,8 +9,9 @@ A number that cannot be right in any file of this size is an anomaly (`…-overf
 end too early raise `InputError` (`truncated`).
 """
 
+import re
 import struct
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
@@ -19,7 +20,10 @@ from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import HEAD, looks_packed, program_part, text_part
+from weighbridge.formats.membernames import escapes
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
+
+NAME_ESCAPES = "the name is a path out of the folder, for whoever unpacks tensors to files"
 
 
 class TensorType(NamedTuple):
@@ -83,12 +87,21 @@ MAX_KEPT = 4096
 MAX_KEY = 65_535
 MAX_PARTS = 1000
 PER_TOKEN = frozenset(("tokenizer.ggml.scores", "tokenizer.ggml.token_type"))
+TOKEN_ID = re.compile(r"tokenizer\.ggml\.\w+_token_id\Z")
+NO_TOKEN = frozenset((0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF))
+"""What writers put where a model has no such token: -1 in a number without sign."""
 COUNTS = (
     ".block_count",
     ".embedding_length",
     ".attention.head_count",
     ".feed_forward_length",
     ".expert_count",
+    ".expert_used_count",
+    ".attention.head_count_kv",
+    ".attention.key_length",
+    ".attention.value_length",
+    ".rope.dimension_count",
+    ".vocab_size",
 )
 MAX_COUNT = 2**28
 MAX_TEMPLATES = 32
@@ -120,6 +133,12 @@ class GgufReading(Reading):
     alignment: int
     metadata: tuple[Pair, ...] = ()
     data_offset: int = 0
+
+    @property
+    def shards(self) -> int:
+        """How many files the model is split into, by what this one says; 0 for a whole model."""
+        count = next((p.value for p in self.metadata if p.key == "split.count"), 0)
+        return count if isinstance(count, int) and count > 1 else 0
 
 
 class _Info(NamedTuple):
@@ -262,7 +281,7 @@ class _File:
             last = self.anomalies[-1]
             self.unlisted = last.message
             self.gaps.append(Gap(code=last.code, message="what follows was not read", offset=last.offset))
-        return GgufReading(
+        reading = GgufReading(
             format="gguf",
             anomalies=tuple(self.anomalies),
             gaps=tuple(self.gaps),
@@ -275,6 +294,7 @@ class _File:
             metadata=tuple(self.pairs),
             data_offset=data,
         )
+        return replace(reading, keep=True) if reading.shards else reading
 
     def odd(self, code: str, message: str, *, offset: int | None = None, part: str = "") -> None:
         """Note one anomaly."""
@@ -296,6 +316,12 @@ class _File:
         for _ in range(count):
             at = self.cursor.at
             key = self._string("key", MAX_KEY)
+            if not key:
+                self.odd(
+                    "key-empty",
+                    "a metadata key without a name, which llama.cpp's own check ends on",
+                    offset=at,
+                )
             if key in seen:
                 self.odd("duplicate-key", f'metadata key "{visible(key, 80)}" stands twice', offset=at)
             seen.add(key)
@@ -306,15 +332,43 @@ class _File:
         tokens = next(
             (p.length for p in self.pairs if p.key == "tokenizer.ggml.tokens" and p.kind == ARRAY), None
         )
+        self._split()
         for pair in self.pairs:
-            if pair.key in PER_TOKEN and pair.kind == ARRAY and tokens is not None and pair.length != tokens:
+            if TOKEN_ID.match(pair.key) and tokens is not None:
+                self._token(pair, tokens)
+            elif (
+                pair.key in PER_TOKEN and pair.kind == ARRAY and tokens is not None and pair.length != tokens
+            ):
                 message = f"{pair.length} entries for {tokens} tokens: loaders read behind the shorter list"
                 self.odd("list-length", message, offset=pair.offset, part=pair.key)
             elif (
-                pair.key.endswith(COUNTS) and isinstance(pair.value, int) and not 0 <= pair.value < MAX_COUNT
+                pair.key.endswith(COUNTS)
+                and isinstance(pair.value, int)
+                and not _least(pair.key) <= pair.value < MAX_COUNT
             ):
                 message = f"{pair.value} is no number of layers, heads or features of a model"
                 self.odd("number-absurd", message, offset=pair.offset, part=pair.key)
+
+    def _split(self) -> None:
+        """The numbers of a shard: its own below their count, and no count below nothing."""
+        numbers = {p.key: p for p in self.pairs if p.key.startswith("split.") and isinstance(p.value, int)}
+        own, count = numbers.get("split.no"), numbers.get("split.count")
+        if own is not None and own.value >= (max(1, count.value) if count else 1):
+            message = (
+                f"shard {own.value} of {count.value if count else 1}: loaders name its siblings by these"
+            )
+            self.odd("split-number", message, offset=own.offset, part=own.key)
+        for pair in numbers.values():
+            if pair.value < 0:
+                self.odd("split-number", f"{pair.value} is no count", offset=pair.offset, part=pair.key)
+
+    def _token(self, pair: Pair, tokens: int) -> None:
+        """A special token that the vocabulary does not have; just behind its end it is a known slip of converters."""
+        if not isinstance(pair.value, int) or pair.value in NO_TOKEN or -1 <= pair.value < tokens:
+            return
+        far = pair.value < 0 or pair.value >= 2 * max(tokens, 64)
+        message = f"token {pair.value} of a vocabulary of {tokens}: loaders look it up without asking"
+        self.odd("token-absurd" if far else "token-beyond", message, offset=pair.offset, part=pair.key)
 
     def _pair(self, key: str, at: int) -> None:
         kind = self.cursor.u32()
@@ -432,6 +486,10 @@ class _File:
         name = self._string("tensor name", MAX_KEY)
         if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             self.odd("name-too-long", f"a tensor name of more than {MAX_NAME} bytes", offset=at, part=name)
+        if "../" in name and escapes(name):
+            self.odd("name-escapes", NAME_ESCAPES, offset=at, part=name)
+        if "\0" in name:
+            self.odd("name-nul", "a tensor name that ends at its NUL for some readers", offset=at, part=name)
         count = self.cursor.u32()
         if count > MAX_DIMS:
             self._give_up(
@@ -532,6 +590,9 @@ class _File:
         if not info.dims and kind.block > 1:
             self._unlist("block-misfit", f"one item does not fill a {kind.name} block of {kind.block}", info)
             return None
+        if not items:
+            message = f"dimensions {info.dims} hold nothing, and loaders divide by each"
+            self.odd("shape-empty", message, part=info.name)
         return items // kind.block * kind.size
 
     def _list(self, info: _Info, kind: TensorType, begin: int, size: int) -> None:
@@ -554,6 +615,11 @@ class _File:
         message = f"{end - begin} bytes that belong to no tensor"
         self.odd(code, message, offset=begin)
         self.gaps.append(Gap(code=code, message=message, offset=begin))
+
+
+def _least(key: str) -> int:
+    """The smallest number that loaders take: they divide by that of the blocks (CVE-2024-8063)."""
+    return 1 if key.endswith(".block_count") else 0
 
 
 def _padded(offset: int, alignment: int, base: int = 0) -> int:

@@ -53,9 +53,9 @@ def hook(machine: Machine, call: Call) -> Value:
 def is_wrapper(call: Call) -> bool:
     """Whether the object is an array's place-holder."""
     target = call.callable
-    if type(target) is Global and target.name in _MAKERS and type(call.args) is tuple and call.args:
-        target = call.args[0]
-    return type(target) is Global and target.name in WRAPPERS
+    if type(target) is Global and target.helps and target.name in _MAKERS and call.args:
+        target = call.args[0] if type(call.args) is tuple else None
+    return type(target) is Global and target.qualname == "NumpyArrayWrapper" and target.name in WRAPPERS
 
 
 def _state(call: Call) -> dict[str, Value]:

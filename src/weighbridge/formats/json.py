@@ -12,6 +12,7 @@ from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json
@@ -240,7 +241,7 @@ def _template_texts(item: dict[str, Any]) -> Iterator[tuple[Path, str]]:
                 yield path, text
 
 
-_TOKEN = re.compile(r'[\s:,]*("(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+)', re.DOTALL)
+_TOKEN = late(r'[\s:,]*("(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+)', re.DOTALL)
 
 
 def line_of(text: str, path: Path) -> int:

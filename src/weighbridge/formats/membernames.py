@@ -8,22 +8,32 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Anomaly
 
 MAX_EACH = 25
 """Anomalies of one code that are listed one by one; the rest are counted."""
 
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_PLAIN = re.compile(r"(?:[\w+=,@~-][\w+=,@~.-]*(?<!\.)(?:/|\Z))+\Z", re.ASCII)
+_DRIVE = late(r"[A-Za-z]:[\\/]")
+_PLAIN = late(r"(?:[\w+=,@~-][\w+=,@~.-]*(?<!\.)(?:/|\Z))+\Z", re.ASCII)
 """Names of which nothing needs to be looked at; nearly all are."""
-_RESERVED = re.compile(r"(?i)(?:^|[/\\])(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.[^/\\]*)?(?:[/\\]|$)")
-_STARTS = re.compile(
+_RESERVED = late(r"(?i)(?:^|[/\\])(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.[^/\\]*)?(?:[/\\]|$)")
+_STARTS = late(
     r"(?i)(?:^|[/\\])(?:\.ssh[/\\](?:authorized_keys2?|rc)|\.git[/\\]hooks[/\\][^/\\.]+|(?:\.config|etc[/\\]xdg)[/\\]autostart[/\\][^/\\]+\.desktop"
     r"|\.config[/\\]systemd[/\\]user[/\\].+\.(?:service|timer)|etc[/\\]ld\.so\.preload|LaunchAgents[/\\][^/\\]+\.plist|Programs[/\\]Startup[/\\][^/\\]+)\Z"
 )
 """Files that a shell, an SSH server, git or a desktop acts upon by their place alone."""
-_ENDS = re.compile(r"[^/\\ .][ .]+(?:[/\\]|$)|^[A-Za-z]:|::\$")
+_ENDS = late(r"[^/\\ .][ .]+(?:[/\\]|$)")
+_AT_DRIVE = late(r"(?i)[ .]*[a-z]:(?!\d+(?:\.\w{1,8})?\Z)|file:/|\\\\")
+"""A drive that is not followed by a slash (`C:x` lies where that drive stands just now), or an address of a file. `w:0.npy` is
+a variable of TensorFlow's in an `.npz`."""
+_STREAM = late(
+    r"(?i):[^:/\\]*:?\$|:zone\.identifier|:[^:/\\]*\.(?:exe|dll|scr|com|bat|cmd|ps1|vbs|js|hta|lnk|msi|py|sh|pif|cpl)\Z"
+)
+"""A stream of NTFS that its own type, or a program's name, gives away."""
+_COLON = late(r"(?i):(?!\d|sha(?:1|256|512):[0-9a-f])(?<!sha1:)(?<!sha256:)(?<!sha512:)")
+"""A colon behind which no number stands: times and TensorFlow's `kernel:0` have one."""
 
 
 class Notes:
@@ -54,7 +64,8 @@ class Notes:
 def note_name(notes: Notes, name: str) -> None:
     """Note what is wrong with a member's name.
 
-    `path-escapes`, `path-startup`, `path-backslash`, `path-dots`, `path-nul`, or `path-reserved`.
+    `path-escapes`, `path-startup`, `path-drive`, `path-stream`, `path-colon`, `path-backslash`, `path-dots`, `path-nul`, or
+    `path-reserved`.
     """
     if _STARTS.search(name):
         notes.add("path-startup", f'"{visible(name)}" is run or trusted wherever it is unpacked', part=name)
@@ -70,8 +81,22 @@ def note_name(notes: Notes, name: str) -> None:
         notes.add("path-dots", f'"{visible(name)}" goes up and down again', part=name)
     if "\0" in name:
         notes.add("path-nul", f'"{visible(name)}" ends at its NUL for some readers', part=name)
+    if ":" in name and not escapes(name):
+        _note_colon(notes, name)
     if not escapes(name) and (_RESERVED.search(name) or _ENDS.search(name)):
         notes.add("path-reserved", f'"{visible(name)}" is another name, or a device, on Windows', part=name)
+
+
+def _note_colon(notes: Notes, name: str) -> None:
+    shown = visible(name)
+    if _AT_DRIVE.match(name):
+        notes.add(
+            "path-drive", f'"{shown}" lies on a drive, or at an address, and not in the folder', part=name
+        )
+    elif _STREAM.search(name):
+        notes.add("path-stream", f'"{shown}" is a hidden stream of another file on Windows', part=name)
+    elif _COLON.search(name):
+        notes.add("path-colon", f'"{shown}" is a file, or a stream of another file on Windows', part=name)
 
 
 def note_link(notes: Notes, name: str, target: str, *, hard: bool) -> None:

@@ -141,9 +141,15 @@ def _programs(source: Source, tensors: tuple[TensorRef, ...]) -> Iterator[Part]:
 
 
 def is_symbol(value: Any) -> bool:
-    """Whether a JSON document is a symbol: nodes that name operators, and heads."""
+    """Whether a JSON document is a symbol: nodes that name operators and their inputs, or heads."""
     nodes = value.get("nodes") if isinstance(value, dict) else None
-    return isinstance(nodes, list) and ("heads" in value or "arg_nodes" in value)
+    if not isinstance(nodes, list):
+        return False
+    return "heads" in value or "arg_nodes" in value or any(_is_node(node) for node in nodes)
+
+
+def _is_node(node: Any) -> bool:
+    return isinstance(node, dict) and isinstance(node.get("op"), str) and isinstance(node.get("inputs"), list)
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

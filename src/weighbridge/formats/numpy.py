@@ -11,6 +11,7 @@ from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -123,10 +124,10 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     return _reading(header, anomalies, tuple(gaps), parts, None if gaps else (tensor(header, "array"),))
 
 
-_CALL = re.compile(r"\b[A-Za-z_]\w{0,40}\s{0,9}\(|\blambda\b|__\w{1,40}__")
+_CALL = late(r"\b[A-Za-z_]\w{0,40}\s{0,9}\(|\blambda\b|__\w{1,40}__")
 _TOO_DEEP = "an npy header is nested too deep"
-_NEGATIVE = re.compile(r"'shape'\s*:\s*\([^)]{0,200}-\s*[0-9]")
-_OBJECTS = re.compile(r"['\"]\s*[|<>=]?O[0-9]{0,2}\s*['\"]|object")
+_NEGATIVE = late(r"'shape'\s*:\s*\([^)]{0,200}-\s*[0-9]")
+_OBJECTS = late(r"['\"]\s*[|<>=]?O[0-9]{0,2}\s*['\"]|object")
 
 
 def _attack(source: Source, error: InputError) -> Reading | None:
@@ -283,7 +284,7 @@ def _header(document: list[tuple[Any, Any]], start: int, version: tuple[int, int
 
 # ---- dtypes
 
-_TYPESTR = re.compile(r"([<>|=]?)([biufcmMOSUVaG?])([0-9]{0,18})(\[[0-9A-Za-z /]{1,20}\])?\Z")
+_TYPESTR = late(r"([<>|=]?)([biufcmMOSUVaG?])([0-9]{0,18})(\[[0-9A-Za-z /]{1,20}\])?\Z")
 _FIXED = {"?": 1, "O": 8, "b": 1}
 
 
@@ -477,7 +478,7 @@ def _unit(metadata: Value) -> str:
 
 # ---- the header's literal
 
-_TOKEN = re.compile(
+_TOKEN = late(
     r"\s*(?:([\[\](){},:])|(True|False)|(-?[0-9]{1,20})L?|'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")"
 )
 
@@ -553,7 +554,7 @@ class _Pairs:
     pairs: list[tuple[Any, Any]]
 
 
-_ESCAPES = re.compile(r"(?:[^\\]|\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*")
+_ESCAPES = late(r"(?:[^\\]|\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*")
 """Those that every Python reads alike, without a warning."""
 
 

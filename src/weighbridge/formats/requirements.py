@@ -69,12 +69,25 @@ def from_toml(value: dict[str, Any]) -> Iterator[str]:
     """Requirements of every tool's table."""
     for path, item in walk(value):
         key = str(path[-1]) if path else ""
-        if isinstance(item, str) and len(path) > 1 and isinstance(path[-1], int) and _in_list(path):
+        if code := _builds_with(path, item):
+            yield f"./{code} (code of its own that runs when it is built)"
+        elif isinstance(item, str) and len(path) > 1 and isinstance(path[-1], int) and _in_list(path):
             yield item
         elif isinstance(item, str) and key in ("url", "path", "git", "file", "editable"):
             yield from _source(path, key, item)
         elif isinstance(item, str) and key in _OPTIONS:
             yield f"{_OPTIONS[key]} {item}"
+
+
+def _builds_with(path: Path, item: Any) -> str:
+    """Code beside `pyproject.toml` that a build runs: a backend in the tree, hooks and scripts of build tools."""
+    steps = [str(step) for step in path]
+    if steps[:2] == ["build-system", "backend-path"] and isinstance(item, str):
+        return item
+    if steps[-2:] == ["hooks", "custom"] and isinstance(item, dict):
+        return str(item.get("path", "hatch_build.py"))
+    scripts = (["poetry", "build"], ["poetry", "build", "script"], ["build", "custom-hook"])
+    return item if isinstance(item, str) and (steps[1:] in scripts or steps[-2:] in scripts) else ""
 
 
 def _in_list(path: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -56,9 +57,12 @@ _ITEMSIZE = {dtype: max(1, bits // 8) for dtype, bits in DTYPE_BITS.items()}
 REF_SIZE = 450
 """Bytes of memory that one listed tensor takes; the tensors of a file that has too many for the budget are not listed."""
 MAX_PARTS = 1000
+MAX_RANK = 64
+"""Dimensions; NumPy's limit since 2.0, and more than torch's kernels take."""
+ABSURD_RANK = 1024
 OVERFLOW = 2**67
 """Bits; what no 64-bit count of bytes can say."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = late("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,15 +152,15 @@ Entry = tuple[str, "tuple[str, tuple[int, ...], int, int] | Any"]
 
 _SPACE = r"[ \t\n\r]*"
 _COUNT = r"(0|[1-9][0-9]{0,18})"
-_ENTRY = re.compile(
+_ENTRY = late(
     rf'''{_SPACE}"([^"\\\x00-\x1f]*)"{_SPACE}:{_SPACE}\{{{_SPACE}"dtype"{_SPACE}:{_SPACE}"(\w{{1,20}})"{_SPACE},'''
     rf'''{_SPACE}"shape"{_SPACE}:{_SPACE}\[([0-9, \t\n\r]*)\]{_SPACE},{_SPACE}"data_offsets"{_SPACE}:{_SPACE}'''
     rf"""\[{_SPACE}{_COUNT}{_SPACE},{_SPACE}{_COUNT}{_SPACE}\]{_SPACE}\}}""",
     re.ASCII,
 )
 """An entry as every writer of the format writes it; all others are read as JSON, one by one."""
-_SHAPE = re.compile(rf"{_SPACE}(?:{_COUNT}{_SPACE}(?:,{_SPACE}(?:0|[1-9][0-9]{{0,18}}){_SPACE})*)?\Z")
-_BLANKS = re.compile(_SPACE)
+_SHAPE = late(rf"{_SPACE}(?:{_COUNT}{_SPACE}(?:,{_SPACE}(?:0|[1-9][0-9]{{0,18}}){_SPACE})*)?\Z")
+_BLANKS = late(_SPACE)
 
 
 def _entries(text: str, budget: Budget) -> Iterator[Entry]:
@@ -289,7 +293,8 @@ class _Check:
             self.odd("out-of-file", f"bytes {begin} to {end} of {self.room}", part=visible(name, 80))
             return
         if len(entry) != 3:
-            self.odd("entry-extra-key", "more than dtype, shape and offsets", part=visible(name, 80))
+            more = visible(", ".join(sorted(set(entry) - {"dtype", "shape", "data_offsets"})), 80)
+            self.odd("entry-extra-key", f"more than dtype, shape and offsets: {more}", part=visible(name, 80))
         self._tensor(name, dtype, tuple(shape), begin, end)
 
     def _tensor(self, name: str, dtype: str, shape: tuple[int, ...], begin: int, end: int) -> None:
@@ -306,6 +311,9 @@ class _Check:
             )
         if bits != length * 8 or dtype not in DTYPE_BITS or not name.isascii():
             self._odd_entry(name, dtype, shape, bits, length)
+        if len(shape) > MAX_RANK:
+            code = "rank-absurd" if len(shape) > ABSURD_RANK else "rank-large"
+            self.odd(code, f"a tensor of {len(shape)} dimensions", part=visible(name, 80))
         self.names.append(name)
         self.begins.append(begin)
         self.ends.append(end)

@@ -6,9 +6,9 @@ machine would carry out (`starts_like_pickle`), whatever the name says. `text` s
 as text only where nothing more telling accepted it.
 """
 
-import re
 from functools import cache
 
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.formats.framework.sniff import framework_candidates
 from weighbridge.formats.tensorflow.sniff import tensorflow_candidates
@@ -192,7 +192,7 @@ _CLAIMED = frozenset({"python", "notebook", "template", "yaml"})
 
 
 def _suffix(name: str) -> str:
-    if name.rpartition("/")[2] == "MLmodel":
+    if name.rpartition("/")[2] in ("MLmodel", "MLproject"):
         return ".yaml"
     _, dot, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if dot and "/" not in suffix else ""
@@ -240,7 +240,7 @@ def starts_like_old_tar(head: bytes) -> bool:
     return int(field, 8) == sum(head[:148]) + sum(head[156:512]) + 8 * 32
 
 
-_OCTAL = re.compile(rb"[0-7]{1,7}\Z")
+_OCTAL = late(rb"[0-7]{1,7}\Z")
 
 
 def holds_hdf5(source: Source) -> bool:
@@ -332,7 +332,7 @@ def looks_like_latin_1(head: bytes) -> bool:
 
 
 _NOT_CONTROL = bytes(c for c in range(256) if c in b"\t\n\f\r\x1b" or (c >= 32 and c != 127))
-_C1 = re.compile(rb"[\x80-\x90\x98-\x9f]")
+_C1 = late(rb"[\x80-\x90\x98-\x9f]")
 _ASCII = bytes(range(128))
 
 
@@ -356,11 +356,11 @@ _PICKLE_ARGUMENTS: dict[int, tuple[int | str, int, int]] = {
     0x80: (1, 0, 0), 0x95: (8, 0, 0),
     0x82: (1, 0, 1), 0x83: (2, 0, 1), 0x84: (4, 0, 1),
 }  # fmt: skip
-_NAMES = re.compile(rb"[^\s\x00]+(?:\r?\n[^\s\x00]+)?(?:\r?\n|\Z)")
+_NAMES = late(rb"[^\s\x00]+(?:\r?\n[^\s\x00]+)?(?:\r?\n|\Z)")
 _NUMBERS = {
-    ord("I"): re.compile(rb"\s*[+-]?\d"),
-    ord("L"): re.compile(rb"\s*[+-]?\d"),
-    ord("F"): re.compile(rb"(?i)\s*[+-]?(\d|\.\d|inf|nan)"),
+    ord("I"): late(rb"\s*[+-]?\d"),
+    ord("L"): late(rb"\s*[+-]?\d"),
+    ord("F"): late(rb"(?i)\s*[+-]?(\d|\.\d|inf|nan)"),
 }
 _WALK = 48
 

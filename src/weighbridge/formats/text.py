@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Anomaly, Gap, Reading
@@ -22,16 +23,16 @@ KEEP = 1024**2
 """Texts up to this size stay in memory for rules over the whole folder."""
 
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-BIDI = re.compile(f"[{_BIDI}]")
+BIDI = late(f"[{_BIDI}]")
 """Characters that make text read in another order than it stands (Trojan Source, CVE-2021-42574)."""
 _CONTROL = "".join(
     chr(code) for code in range(128) if chr(code) not in "\t\n\f\r\x1b" and (code < 32 or code == 127)
 )
 
 KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
-    (re.compile(r"(?i)\.x?html?$"), "html"),
-    (re.compile(r"(?i)\.(xml|pmml|xsl|xslt|rdf|urdf|dae)$"), "xml"),
+    (late(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
+    (late(r"(?i)\.x?html?$"), "html"),
+    (late(r"(?i)\.(xml|pmml|xsl|xslt|rdf|urdf|dae)$"), "xml"),
 )
 """Name → narrower format; everything else is `text`."""
 

@@ -5,17 +5,18 @@ large ones are unpacked again from the start when a reader goes back, and every 
 so that going back and forth in a bomb ends at its limit. Does not know archives and does not look at what it unpacks.
 """
 
-import bz2
-import lzma
 import sys
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
+
+if TYPE_CHECKING:
+    import lzma
 
 CHUNK = 256 * 1024
 SHELF_SHARE = 4
@@ -67,6 +68,8 @@ class Bzip2:
     """One bzip2 stream."""
 
     def __init__(self) -> None:
+        import bz2  # a few milliseconds, for the few archives that use it
+
         self._run = bz2.BZ2Decompressor()
 
     @property
@@ -134,6 +137,8 @@ class Lzma:
 
     def unpack(self, packed: bytes, limit: int) -> bytes:
         """See `Codec`."""
+        import lzma
+
         if self._run is None:
             self._head += packed
             if len(self._head) < ZIP_LZMA_HEAD:
@@ -151,7 +156,9 @@ ZIP_LZMA_HEAD = 9
 MAX_DICTIONARY = 256 * 1024**2
 
 
-def _zip_lzma(head: bytes) -> lzma.LZMADecompressor:
+def _zip_lzma(head: bytes) -> "lzma.LZMADecompressor":
+    import lzma
+
     dictionary = int.from_bytes(head[5:9], "little")
     if head[2:4] != b"\5\0" or head[4] >= 225 or dictionary > MAX_DICTIONARY:
         raise InputError("bad-stream", "lzma properties that are not supported")

@@ -4,7 +4,6 @@ A program that says nothing gets what `weighbridge check` would do: the nearest 
 keyring of the person who runs it.
 """
 
-import itertools
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +14,10 @@ from weighbridge.check import Ask, Request
 from weighbridge.core.errors import UsageError
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass, replace
+from weighbridge.evidence.mark import state_dir
 from weighbridge.policy import Policy, default_policy, find_policy, load_policy
 from weighbridge.sign.anchor import Anchor
-from weighbridge.store import Links, read_beside
-from weighbridge.store.local import HUB_KINDS
+from weighbridge.store import Links, in_hub_cache, read_beside
 from weighbridge.trust.keyring import Keyring, from_public_key, load_keyring
 
 MAX_KEY = 1024**2
@@ -61,7 +60,8 @@ class Asked:
             links=self.links,
             limits=policy.settings.limits,
             jobs=self.jobs or policy.settings.jobs,
-            accept_links=_of_hub(model),
+            accept_links=in_hub_cache(model),
+            state=state_dir(os.environ, Path.home()),
             only=only,
         )
 
@@ -138,12 +138,6 @@ def _key(given: Key, names: tuple[str, ...], count: int) -> tuple[str, bytes]:
             raise UsageError("no-such-path", f'there is no file at "{visible(path)}"')
         pem, name = data, called or Path(path).name
     return from_public_key(pem, name).name, pem
-
-
-def _of_hub(model: str) -> bool:
-    """Whether a model lies in the Hub's cache, where the client keeps every file as a link to its contents."""
-    parts = Path(model).absolute().parts
-    return any(kind.startswith(HUB_KINDS) and then == "snapshots" for kind, then in itertools.pairwise(parts))
 
 
 def _trust_dir(chosen: str | None) -> Path:

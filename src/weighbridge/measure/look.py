@@ -1,12 +1,13 @@
 """Looking into a file before its bytes are hashed: the examiner, or the readers alone when only tensors are wanted.
 
 Tensors that lie in the file in order are left to the pass that hashes the file; all others (compressed, strided,
-big-endian, already passed) are hashed here, through the same source that the examiner saw.
+big-endian, already passed) are hashed here, through the same source that the examiner saw. What knows where tensors lie is
+imported where somebody asks for them.
 """
 
 from collections.abc import Iterable
 from dataclasses import is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
@@ -18,16 +19,9 @@ from weighbridge.measure.file import File
 from weighbridge.measure.hashes import Tensors, hasher, in_order
 from weighbridge.measure.ledger import Examiner, Ledger
 from weighbridge.measure.tap import Tap
-from weighbridge.measure.tensors import (
-    NOTHING,
-    Listing,
-    content,
-    cost,
-    external_path,
-    list_tensors,
-    listing,
-    refused,
-)
+
+if TYPE_CHECKING:
+    from weighbridge.measure.tensors import Listing
 
 SLACK = 64 * 1024**2
 """Bytes that the tensors of a file (or of an unpacked member) may cost beyond four times its size."""
@@ -54,10 +48,12 @@ class Looker:
         found: Listing | None = None
         if self._examine is not None:
             answer = self._examine(file.member, source)
-            found = _listing(file.member.path, answer)
+            found = _listing(file.member.path, answer) if self._tensors else None
             self._ledger.examined[file.index] = _without_sources(answer)
         if not self._tensors:
             return
+        from weighbridge.measure.tensors import NOTHING, list_tensors
+
         if found is None and len(self._ledger.unlisted) < MAX_UNLISTED:
             found = list_tensors(source, file.member.path, self._budget)
         if found is not None and found is not NOTHING:
@@ -86,7 +82,7 @@ class Looker:
                     owner, f'its data file "{visible(path, 200)}" is not in the model, or came before it'
                 )
 
-    def _take_all(self, file: File, source: Source, found: Listing) -> None:
+    def _take_all(self, file: File, source: Source, found: "Listing") -> None:
         path = file.member.path
         if found.unlisted and path not in self._externals:
             self._unlisted(path, found.unlisted)
@@ -108,6 +104,8 @@ class Looker:
         Reading here may move the tap's cursor. Tensors come in the order in which they can be left to the pass (see
         `_first_byte`), so none that was left to it is overtaken.
         """
+        from weighbridge.measure.tensors import external_path, refused
+
         path = file.member.path
         if ref.external:
             if not _streams(ref):
@@ -126,6 +124,8 @@ class Looker:
         file.tensors.append(_entry(path, ref, hashed[place]))
 
     def _hashed(self, ref: TensorRef, source: Source) -> bytes:
+        from weighbridge.measure.tensors import content
+
         digest = hasher("blake3")
         for piece in content(ref, source):
             digest.update(piece)
@@ -135,9 +135,13 @@ class Looker:
     def _take_over(self, file: File, size: int) -> None:
         """Add the tensors of other files that lie in this one. Equal spans (tied weights) are hashed once."""
         others = self._externals.pop(file.member.path, [])
+        if not others and not file.pending:
+            return
         if _overlapping([ref for _, ref in others], size):
             self._unlisted(others[0][0], OVERLAPPING)
             return
+        from weighbridge.measure.tensors import refused
+
         for owner, ref in others:
             why = refused(ref, size)
             if why:
@@ -165,10 +169,12 @@ class _FailedSource:
         raise self._error
 
 
-def _listing(path: str, answer: Any) -> Listing | None:
+def _listing(path: str, answer: Any) -> "Listing | None":
     """The tensors in an examiner's answer, if it is one that knows of tensors (`scan.engine.Examination`)."""
     if not hasattr(answer, "tensors_unlisted"):
         return None
+    from weighbridge.measure.tensors import listing
+
     formats = frozenset(answer.result.format.split("+"))
     gaps = any(not item.place.parts for item in answer.unread)
     return listing(path, formats, answer.tensors, answer.tensors_unlisted, gaps=gaps)
@@ -211,6 +217,8 @@ def _place(ref: TensorRef) -> Any:
 
 def _overlapping(refs: Iterable[TensorRef], size: int) -> bool:
     """Whether hashing them would cost more than any honest model: views overlap, hostile ones without end."""
+    from weighbridge.measure.tensors import cost
+
     costs: dict[int, list[int]] = {}
     for ref in {_place(ref): ref for ref in refs}.values():
         _, so_far = costs.setdefault(id(ref.source), [ref.source.size if ref.source else size, 0])

@@ -83,6 +83,7 @@ _PLAIN = "*"
 _MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "unknown": _merge_unknown,
     "rule": _merge_rules,
+    "step": _merge_rules,
     "suppress": _merge_suppressions,
 }
 
@@ -216,6 +217,30 @@ def _date(value: Any, where: str) -> str:
     return value.isoformat()
 
 
+def _days(value: Any, where: str) -> str:
+    """`"45d"` or `"6w"`, in days."""
+    match = re.fullmatch(r"([1-9][0-9]{0,3})([dw])", value) if isinstance(value, str) else None
+    if match is None:
+        raise _WrongError(where, 'a time such as "45d" or "6w"', value)
+    return f"{int(match[1]) * (7 if match[2] == 'w' else 1)}d"
+
+
+def _steps(value: Any, where: str) -> list[dict[str, Any]]:
+    words = {
+        "name": _kebab,
+        "signers": _texts,
+        "role": _line,
+        "threshold": _count,
+        "types": _texts,
+        "after": _texts,
+    }
+    steps: list[dict[str, Any]] = _array(words, ("name",))(value, where)
+    names = [step["name"] for step in steps]
+    if len(set(names)) != len(names):
+        raise _WrongError(where, "steps with different names", names)
+    return steps
+
+
 def _unknown(value: Any, where: str) -> dict[str, str]:
     word = _one_of(*Unknown)
     if not isinstance(value, dict):
@@ -272,7 +297,11 @@ TABLES: dict[str, dict[str, Check]] = {
         "trace": _texts,
         "data": NEED,
         "fresh": NEED,
+        "max-age": _days,
+        "recalls": NEED,
         "approval": NEED,
+        "approvals": _counts,
+        "step": _steps,
         "others": _texts,
         "findings": _one_of(*Findings),
         "unknown": _unknown,
@@ -280,6 +309,15 @@ TABLES: dict[str, dict[str, Check]] = {
         "rule": _rules,
     },
     "trust": {"dir": _line},
+    "evidence": {
+        "statements": _texts,
+        "log-policy": _line,
+        "recalls": _texts,
+        "lineage": _line,
+        "layout": _line,
+        "layout-keys": _texts,
+        "link-dir": _line,
+    },
     "scan": {
         "rules": _texts,
         "loaders": _texts,

@@ -18,7 +18,7 @@ from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.policy.find import Models, refuse_inside, table_of
 from weighbridge.policy.preset import PRESETS, preset_bytes
-from weighbridge.policy.words import Findings, Line, Need, PolicyRule, Suppression, Unknown
+from weighbridge.policy.words import Findings, Line, Need, PolicyRule, StepRule, Suppression, Unknown
 
 MAX_LAYERS = 8
 """Files that may extend each other; more is a mistake."""
@@ -26,8 +26,30 @@ MAX_LAYERS = 8
 COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("signed", "intact", "policy"),
     "scan": ("safe", "read", "others", "policy"),
+    "trace": ("traced", "data", "approved", "policy"),
+    "sweep": ("current",),
 }
 """Commands that ask only a part of the policy; all others ask all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where evidence lies that does not lie beside the model (`[evidence]`); relative to the file that says so."""
+
+    statements: tuple[str, ...] = ()
+    """Files of bundles, or stores of statements."""
+    log_policy: str | None = None
+    """Which logs and witnesses count."""
+    recalls: tuple[str, ...] = ()
+    """Recall lists."""
+    lineage: str | None = None
+    """The lineage's database, a path or a URL."""
+    layout: str | None = None
+    """A layout of in-toto that the model's chain must hold."""
+    layout_keys: tuple[str, ...] = ()
+    """Public keys of its owners, all of whom must have signed it."""
+    link_dir: str | None = None
+    """The folder of its links; beside the layout when left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +63,7 @@ class Settings:
     format: str = "human"
     color: str = "auto"
     min_severity: str = "note"
+    evidence: Places = field(default_factory=Places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +81,17 @@ class Policy:
     """How many different signers in all."""
     log: Need = Need.OPTIONAL
     trace: tuple[str, ...] = ()
+    """The steps that the model's chain must have, first to last; who may sign which stands in `steps`."""
+    steps: tuple[StepRule, ...] = ()
     data: Need = Need.OPTIONAL
     fresh: Need = Need.OPTIONAL
+    max_age: int = 30
+    """Days after which the list of recalls or the log's head is no longer fresh."""
+    recalls: Need = Need.OPTIONAL
+    """REQUIRED: without a list of recalls nobody knows whether the model still stands."""
     approval: Need = Need.OPTIONAL
+    approvals: tuple[tuple[str, int], ...] = ()
+    """(role, how many people of it), sorted."""
     others: tuple[str, ...] = ()
     """Names of scanners whose results (SARIF) must be there."""
     plugins: tuple[str, ...] = ()
@@ -100,10 +131,11 @@ class Policy:
             "read": True,
             "others": bool(self.others),
             "logged": self.log is Need.REQUIRED,
-            "traced": bool(self.trace),
+            "traced": bool(self.layout or self.settings.evidence.layout),
             "data": self.data is Need.REQUIRED,
+            "approved": self.approval is Need.REQUIRED or bool(self.approvals),
+            "current": self.recalls is Need.REQUIRED,
             "fresh": self.fresh is Need.REQUIRED,
-            "approved": self.approval is Need.REQUIRED,
             "policy": self.valid_until is not None,
         }
         return (
@@ -111,10 +143,20 @@ class Policy:
             *(rule.question for rule in self.rules),
         )
 
+    @property
+    def layout(self) -> tuple[StepRule, ...]:
+        """The steps that are asked for, in their order: those of `trace`, or else every `[[policy.step]]`."""
+        rules = {rule.name: rule for rule in self.steps}
+        return tuple(rules.get(name, StepRule(name=name)) for name in self.trace or rules)
+
     def questions_of(self, command: str) -> tuple[str, ...]:
-        """The part of `questions` that a command asks: `verify` and `scan` answer only their own."""
+        """The part of `questions` that a command asks: `verify`, `scan` and `trace` answer only their own.
+
+        `trace` asks where the model comes from, whatever the policy asks.
+        """
         part = COMMANDS.get(command)
-        return self.questions if part is None else tuple(q for q in self.questions if q in part)
+        questions = self.questions if part is None else tuple(q for q in self.questions if q in part)
+        return tuple(dict.fromkeys(("traced", *questions))) if command == "trace" else questions
 
     def unknown_for(self, question: str) -> Unknown:
         """What to do where `question` has no answer."""
@@ -134,6 +176,7 @@ class Policy:
             "data": self.data.value,
             "fresh": self.fresh.value,
             "approval": self.approval.value,
+            **self._later_words,
             **({"others": sorted(self.others)} if self.others else {}),
             **({"plugins": sorted(self.plugins)} if self.plugins else {}),
             **({"loaders": sorted(self.loaders)} if self.loaders else {}),
@@ -144,6 +187,18 @@ class Policy:
             "rules": [{"name": r.name, "when": r.when, "require": r.require} for r in self.rules],
             "suppressions": sorted(_meaning(s) for s in self.suppressions),
         }
+
+    @property
+    def _later_words(self) -> dict[str, Any]:
+        """Words that came after the first digests were taken stand in it only where they are used."""
+        said: dict[str, Any] = {
+            "steps": [_step_meaning(rule) for rule in self.steps],
+            "in-toto": self.settings.evidence.layout is not None,
+            "approvals": dict(self.approvals),
+            "recalls": self.recalls.value if self.recalls is Need.REQUIRED else None,
+            "max-age": self.max_age if self.fresh is Need.REQUIRED else None,
+        }
+        return {word: value for word, value in said.items() if value}
 
     @property
     def digest(self) -> str:
@@ -158,6 +213,17 @@ class Policy:
             Line(table="policy", key=key, value=_toml(value), source=source) for key, value in words.items()
         ]
         return replace(self, **words, lines=tuple(sorted(lines, key=_line_order)))
+
+
+def _step_meaning(rule: StepRule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "signers": sorted(rule.signers),
+        "role": rule.role,
+        "threshold": rule.threshold,
+        "types": sorted(rule.types),
+        "after": None if rule.after is None else list(rule.after),
+    }
 
 
 def _meaning(entry: Suppression) -> list[str]:
@@ -266,9 +332,21 @@ def _resolved(layer: _Layer) -> Mapping[str, Any]:
     tables.get("policy", {}).pop("extends", None)
     if layer.folder is not None and "dir" in tables.get("trust", {}):
         tables["trust"]["dir"] = str(layer.folder / tables["trust"]["dir"])
+    if layer.folder is not None and "evidence" in tables:
+        tables["evidence"] = {
+            key: [_placed(layer.folder, one) for one in value]
+            if isinstance(value, list)
+            else _placed(layer.folder, value)
+            for key, value in tables["evidence"].items()
+        }
     for entry in tables.get("scan", {}).get("suppress", ()):
         entry["source"] = layer.source
     return tables
+
+
+def _placed(folder: Path, place: str) -> str:
+    """A path relative to the file that names it; a URL as it is."""
+    return place if "://" in place else str(folder / place)
 
 
 def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
@@ -286,6 +364,10 @@ def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
         data=Need(words.get("data", Need.OPTIONAL)),
         fresh=Need(words.get("fresh", Need.OPTIONAL)),
         approval=Need(words.get("approval", Need.OPTIONAL)),
+        approvals=tuple(sorted(words.get("approvals", {}).items())),
+        max_age=int(words.get("max-age", "30d").removesuffix("d")),
+        recalls=Need(words.get("recalls", Need.OPTIONAL)),
+        steps=tuple(_step_rule(rule) for rule in words.get("step", ())),
         others=tuple(words.get("others", ())),
         plugins=tuple(merged.get("scan", {}).get("rules", ())),
         loaders=tuple(merged.get("scan", {}).get("loaders", ())),
@@ -301,8 +383,15 @@ def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
     )
 
 
+def _step_rule(rule: Mapping[str, Any]) -> StepRule:
+    lists = {key: tuple(rule[key]) for key in ("signers", "types", "after") if key in rule}
+    return StepRule(**{**rule, **lists})
+
+
 def _settings(merged: Mapping[str, Any]) -> Settings:
-    limits, trust, output = (merged.get(name, {}) for name in ("limits", "trust", "output"))
+    limits, trust, output, evidence = (
+        merged.get(name, {}) for name in ("limits", "trust", "output", "evidence")
+    )
     names = {"max-bytes": "bytes", "max-depth": "depth", "max-members": "members", "max-memory": "memory"}
     bounds = {field: limits[key] for key, field in names.items() if key in limits}
     if "timeout" in limits:
@@ -314,6 +403,15 @@ def _settings(merged: Mapping[str, Any]) -> Settings:
         format=output.get("format", "human"),
         color=output.get("color", "auto"),
         min_severity=output.get("min-severity", "note"),
+        evidence=Places(
+            statements=tuple(evidence.get("statements", ())),
+            log_policy=evidence.get("log-policy"),
+            recalls=tuple(evidence.get("recalls", ())),
+            lineage=evidence.get("lineage"),
+            layout=evidence.get("layout"),
+            layout_keys=tuple(evidence.get("layout-keys", ())),
+            link_dir=evidence.get("link-dir"),
+        ),
     )
 
 
@@ -340,6 +438,10 @@ def _lines_of(table: str, key: str, value: Any, source: str) -> list[Line]:
     if key == "rule":
         return [
             Line(table=table, key=f"rule {rule['name']}", value=_toml(rule), source=source) for rule in value
+        ]
+    if key == "step":
+        return [
+            Line(table=table, key=f"step {rule['name']}", value=_toml(rule), source=source) for rule in value
         ]
     if key == "suppress":
         return [

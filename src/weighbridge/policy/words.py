@@ -1,7 +1,6 @@
 """The words that a policy can be written in, as values: what may stand in `weighbridge.toml` once it was read.
 
-Words that this version cannot weigh yet (`log`, `trace`, `data`, `fresh`, `approval`) are words all the same: a policy
-that uses one asks the question, and the answer is UNKNOWN until something can answer it. Nothing is read or judged here.
+Nothing is read or judged here.
 """
 
 from datetime import date
@@ -10,7 +9,7 @@ from enum import StrEnum
 from weighbridge.core.value import dataclass
 
 QUESTIONS = (
-    "signed", "intact", "safe", "read", "others", "logged", "traced", "data", "fresh", "approved", "policy",
+    "signed", "intact", "safe", "read", "others", "logged", "traced", "data", "approved", "current", "fresh", "policy",
 )  # fmt: skip
 """Every built-in question, in the order of the screen; rules of the policy follow as `rule:NAME`."""
 
@@ -21,10 +20,11 @@ QUESTION_MEANINGS = {
     "read": "every file was read to the end",
     "others": "the other scanners that the policy names have reported, and found no error",
     "logged": "the signature stands in a transparency log",
-    "traced": "the steps that made it are stated and signed",
-    "data": "its training data is stated",
-    "fresh": "the evidence and the list of recalls are recent enough",
-    "approved": "a person with the right role approved it",
+    "traced": "the steps that made it are stated, signed by those who may, and follow from each other",
+    "data": "its training data is named by digest, and described by somebody trusted",
+    "approved": "enough people with the right roles, none of whom made it, approved it",
+    "current": "neither it nor anything that it comes from was recalled",
+    "fresh": "the list of recalls and the log are recent enough",
     "policy": "the policy itself is still valid",
 }
 """What each question asks, in one line; `policy explain`, the reports and the docs use the same words."""
@@ -53,6 +53,24 @@ class Unknown(StrEnum):
     REFUSE = "refuse"
     ADMIT = "admit"
     """Let it pass; it is still shown and counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRule:
+    """One `[[policy.step]]`: a step that the model's chain must have, and who may have signed it."""
+
+    name: str
+    """The step's name as its statement has it."""
+    signers: tuple[str, ...] = ()
+    """Names of the keyring that may sign it; () for everybody in it."""
+    role: str = ""
+    """The role that a signer must have; "" for any."""
+    threshold: int = 1
+    """How many different signers must state the same step."""
+    types: tuple[str, ...] = ()
+    """Kinds of statement that count (`training`, `provenance`, …); () for every kind that tells of a step."""
+    after: tuple[str, ...] | None = None
+    """Steps whose products must be among its materials; None for the step before it in the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

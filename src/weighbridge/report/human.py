@@ -97,6 +97,10 @@ def _head(report: Report, screen: Screen) -> Iterator[str]:
 
 
 def _body(report: Report, screen: Screen) -> Iterator[str]:
+    if report.chain is not None:
+        from weighbridge.report import trace
+
+        yield from (f"  {line}" for line in trace.tree(report.chain))
     if report.command == "verify":
         yield from _verify(report, screen)
     else:

@@ -7,7 +7,6 @@ they are on disk, except bytes that are not UTF-8, which I-JSON (RFC 7493) has n
 """
 
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weighbridge.core.errors import InputError
 from weighbridge.core.finding import FileResult, Finding, Place, Unread
 from weighbridge.core.manifest import Difference
+from weighbridge.core.pattern import late
 from weighbridge.core.report import Report, SignatureResult, Subject, Suppressed
 from weighbridge.core.text import visible
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "weighbridge.report/v1"
 
-_NOT_PLAIN = re.compile(r"[^\x00-\x7e\xa1-\xac\xae-\u02ff]")
+_NOT_PLAIN = late(r"[^\x00-\x7e\xa1-\xac\xae-\u02ff]")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -65,6 +65,10 @@ def document(report: Report) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "tool": {"name": "weighbridge", "version": report.tool_version},
     }
+    if report.chain is not None:
+        from weighbridge.report import trace
+
+        fixed["trace"] = trace.document(report.chain)
     return {**fixed, **{key: value for key, value in report.extra.items() if key not in fixed}}
 
 
@@ -224,5 +228,6 @@ def _report(read: "wire.Document", extra: Mapping[str, Any]) -> Report:
         started=read.started,
         seconds=read.seconds,
         tool_version=read.tool.version,
+        chain=read.trace.value() if read.trace else None,
         extra=dict(extra),
     )

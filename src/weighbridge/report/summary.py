@@ -45,6 +45,8 @@ def verdict_word(report: Report) -> str:
         passed = {row.question for row in report.evidence if row.outcome is Outcome.PASS}
         if report.verdict.decision is Decision.ADMITTED and {"signed", "intact"} <= passed:
             return "VERIFIED"
+    if report.command == "trace" and report.verdict.decision is not Decision.UNDECIDED:
+        return "TRACED" if report.verdict.decision is Decision.ADMITTED else "NOT TRACED"
     return report.verdict.decision.value.upper()
 
 

@@ -5,6 +5,7 @@ What the first version of the contract did not have is optional here, so that a 
 
 import msgspec
 
+from weighbridge.core.chain import Fact, Making, Node, Standing
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Confidence, FileResult, Finding, Place, Severity, Unread
 from weighbridge.core.manifest import Difference
@@ -191,6 +192,60 @@ class ToolShape(msgspec.Struct, frozen=True):
     version: str
 
 
+class FactShape(msgspec.Struct, frozen=True):
+    """One of `facts` of an artifact of the chain."""
+
+    word: str
+    text: str
+    standing: Standing
+    by: str = ""
+    statement: str = ""
+
+
+class MakingShape(msgspec.Struct, frozen=True):
+    """One of `steps` of an artifact of the chain."""
+
+    name: str
+    standing: Standing
+    by: Texts = ()
+    finished: str = ""
+    builder: str = ""
+    plan: str = ""
+    statements: Texts = ()
+    materials: tuple["NodeShape", ...] = ()
+
+    def value(self) -> Making:
+        """As the value of the ground floor."""
+        return Making(
+            name=self.name, standing=self.standing, by=self.by, finished=self.finished, builder=self.builder,
+            plan=self.plan, statements=self.statements, materials=tuple(node.value() for node in self.materials),
+        )  # fmt: skip
+
+
+class NodeShape(msgspec.Struct, frozen=True):
+    """`trace`, and every artifact below it."""
+
+    name: str
+    digests: Texts
+    standing: Standing
+    relation: str = ""
+    by: Texts = ()
+    why: str = ""
+    facts: tuple[FactShape, ...] = ()
+    steps: tuple[MakingShape, ...] = ()
+
+    def value(self) -> Node:
+        """As the value of the ground floor."""
+        facts = (
+            Fact(word=f.word, text=f.text, standing=f.standing, by=f.by, statement=f.statement)
+            for f in self.facts
+        )
+        return Node(
+            name=self.name, digests=self.digests, standing=self.standing, relation=self.relation, by=self.by,
+            why=self.why, facts=tuple(facts), makings=tuple(step.value() for step in self.steps),
+        )  # fmt: skip
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The whole document."""
 
@@ -210,3 +265,4 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     policy: PolicyShape | None = None
     started: str = ""
     seconds: float = 0.0
+    trace: NodeShape | None = None

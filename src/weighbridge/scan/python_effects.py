@@ -12,7 +12,9 @@ from dataclasses import field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from weighbridge.core.budget import Budget
 from weighbridge.core.finding import Place
+from weighbridge.core.source import MemorySource
 from weighbridge.core.value import dataclass
 from weighbridge.formats.python import PythonReading, Use
 from weighbridge.scan import python_names as known
@@ -26,8 +28,16 @@ CONVENTIONAL = re.compile(
 """Names that loaders, hubs and installers import without being told by a config."""
 ALL_ENTRY = re.compile(r"(^|/)(hubconf|handler|pipeline|generate)\.py$")
 """Files whose functions a hub calls by name."""
+_CODE = re.compile(
+    r"__code__|\bexec\b|\beval\b|FunctionType|CodeType|\bcompile\b|getattr|globals|__dict__|import_module|__import__"
+)
+"""Without one of these, nothing makes a function of a code object."""
 _CELL = re.compile(r"cell \d+\Z")
-_IMPLICIT = ("__init_subclass__", "__set_name__", "__class_getitem__", "__prepare__")
+MAX_GENERATIONS = 32
+"""Classes made of classes; each round doubles what is reached."""
+_IMPLICIT = ("__init_subclass__", "__set_name__", "__class_getitem__", "__prepare__", "__mro_entries__")
+_OF_CLASSES = re.compile(r"(?i)meta\Z|meta(class|type)|\btype\Z|Type\Z|\)\Z|\?|\A(literal|unbound)")
+"""Names of what makes classes, and of what nobody can name."""
 _HOOKS = frozenset(("find_spec", "find_module", "create_module", "exec_module", "load_module"))
 """Methods that every later import calls, once their object stands in `sys.meta_path`."""
 _MAKES = frozenset(("__init__", "__new__", "__post_init__", "__call__"))
@@ -97,6 +107,13 @@ def effects(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
     )
     for use in reading.uses:
         found = _judge(use, unsafe_loader, at_import=not use.scope) or _helper(use, setting)
+        if (
+            found
+            and use.scope
+            and use.name in ("marshal.load", "marshal.loads")
+            and not _CODE.search(reading.text)
+        ):
+            found = "reads values that only Python reads", True
         if found and (use.name, use.line, use.kept) not in seen:
             seen.add((use.name, use.line, use.kept))
             yield Effect(use, found[0], found[1], reach.when(use))
@@ -105,15 +122,48 @@ def effects(reading: PythonReading, setting: Setting) -> Iterator[Effect]:
 
 
 def _judge(use: Use, unsafe_loader: bool, *, at_import: bool) -> tuple[str, bool] | None:
-    name = canonical(use.name)
+    name = canonical(use.name) if not use.name.startswith("org.python.") else use.name
     if ("trust_remote_code", True) in use.keywords:
         return known.REMOTE, True
     what = _by_argument(name, use) or danger(name, use.called)
+    if what == known.EVALUATES and (softer := _softer(name, use)):
+        return softer
     if what and not _excused(name, use, unsafe_loader):
         return (known.UNPICKLES if what == known.LOADS and _asks_for_pickle(use) else what), True
     if what:
         return None
     return _unproved(name, use, at_import=at_import)
+
+
+def _softer(name: str, use: Use) -> tuple[str, bool] | None:
+    """Code that stands there as a text and only computes, and expressions that somebody hands in: not judged, and no harm."""
+    first = use.arguments[0] if use.called and use.arguments else None
+    fixed = isinstance(first, str) and name in ("builtins.exec", "builtins.eval")
+    if fixed and _only_defines(str(first), inside=bool(use.scope)):
+        return "runs a text as code that only defines functions", False
+    if name in ("sympy.sympify", "sympy.parse_expr") and not isinstance(first, str) and not use.inner:
+        return "evaluates an expression that it is given", False
+    return None
+
+
+@lru_cache(maxsize=256)
+def _only_defines(code: str, *, inside: bool) -> bool:
+    """Whether a fixed text only defines functions, which name nothing but what they bind and what computes."""
+    from weighbridge.formats.python import read
+
+    inner = read(MemorySource(code.encode("utf-8", "replace")), Budget(), "text.py")
+    if any(gap.code == "python-syntax" for gap in inner.gaps):
+        return inside  # Python refuses it, and runs nothing
+    if inner.gaps or inner.imports or "…" in code or "__" in code:
+        return False
+    defines = bool(inner.functions) and all(use.scope for use in inner.uses)
+    return defines and all(_computes(use) for use in inner.uses)
+
+
+def _computes(use: Use) -> bool:
+    if use.name.startswith("builtins."):
+        return not danger(use.name, True)
+    return use.name.startswith("module.") or (not use.called and use.name.startswith(("?", "unbound.")))
 
 
 def _helper(use: Use, setting: Setting) -> tuple[str, bool] | None:
@@ -173,6 +223,8 @@ def danger(name: str, called: bool) -> str:
         return known.RUNS
     if name in known.EXACT:
         return known.EXACT[name]
+    if not called and name.startswith("ctypes.pythonapi.") and name.endswith((".argtypes", ".restype")):
+        return known.TOUCHES
     if not name.endswith(")") and name.count("()") == name.count("get_ipython()") + name.count("Path()"):
         for prefix, what in known.PREFIX.get(name.partition(".")[0], ()):
             if name.startswith(prefix):
@@ -353,19 +405,24 @@ class _Reach:
     def __post_init__(self) -> None:
         called = self.called
         for use in self.reading.uses:
-            if use.called or use.name.startswith("module."):
+            if use.called or (use.name.startswith("module.") and not (use.kept or use.base)):
                 called.setdefault(use.scope, set()).add(use.name)
         functions = self.reading.functions
         start = {f for f in functions if f == "__getattr__" or f.rpartition(".")[2] in _IMPLICIT}
         if any(use.name.startswith(("sys.meta_path", "sys.path_hooks")) for use in self.reading.uses):
             start |= {f for f in functions if f.rpartition(".")[2] in _HOOKS}
+        above = _ancestors(self.reading)
+        for names in called.values():
+            names |= {base for name in names for base in above.get(name, ())}
         at_import = {use.name for use in self.reading.uses if not use.scope and use.called}
+        at_import |= {base for name in at_import for base in above.get(name, ())}
         start |= _functions_named(at_import, functions, methods=False)
-        metaclasses = {name for _, bases in self.reading.bases for name in bases}
+        metaclasses = _metaclasses(self.reading)
         start |= {f for f in _functions_named(metaclasses, functions, methods=True) if ".__" in f}
         families = self.families = _families(self.reading)
         self.imported = _closure({*start, ""}, called, functions, families)
         named = {f"module.{name}" for name in self.setting.entry}
+        named |= {base for name in named for base in above.get(name, ())}
         entry = (
             set(functions) if "*" in self.setting.entry else _functions_named(named, functions, methods=True)
         )
@@ -413,6 +470,43 @@ def _meant(
     return [one for one in every if one.rpartition(".")[0] in families[owner]]
 
 
+def _named(name: str, caller: str, meant: list[str], classes: Mapping[str, object]) -> list[str]:
+    """Without the methods, where a function names something by one word: a word alone is no method there."""
+    if not caller or not name.startswith("module.") or name.count(".") > 1:
+        return meant
+    return [one for one in meant if one.rpartition(".")[0] not in classes]
+
+
+def _metaclasses(reading: PythonReading) -> set[str]:
+    """Classes of this module that make classes: named as such, or made of `type` or of another one."""
+    found = set(reading.metaclasses)
+    own = {f"module.{name}" for name in reading.classes}
+    while True:
+        more = {
+            f"module.{name}"
+            for name, bases in reading.bases
+            if any(base in found or (base not in own and _OF_CLASSES.search(base)) for base in bases)
+        }
+        if more <= found:
+            break
+        found |= more
+    every = {base for _, bases in reading.bases for base in bases}
+    return found | {base for base in every if base not in own}
+
+
+def _ancestors(reading: PythonReading) -> dict[str, set[str]]:
+    """For every class of this module, those of its bases, near and far, that stand in it too."""
+    own = {f"module.{name}" for name in reading.classes}
+    above = {f"module.{name}": {base for base in bases if base in own} for name, bases in reading.bases}
+    for _ in range(MAX_GENERATIONS):
+        before = sum(map(len, above.values()))
+        for found in above.values():
+            found |= {far for near in tuple(found) for far in above.get(near, ())}
+        if sum(map(len, above.values())) == before:
+            break
+    return above
+
+
 def _families(reading: PythonReading) -> dict[str, set[str]]:
     """Every class with its bases and the classes made of it, as far as they stand in this module."""
     related: dict[str, set[str]] = {name: {name} for name in reading.classes}
@@ -455,7 +549,7 @@ def _closure(
         owner = function.rpartition(".")[0]
         for name in called.get(function, ()):
             if name.startswith(("?", "module.")):
-                todo += _meant(name, owner, by_last, families)
+                todo += _named(name, function, _meant(name, owner, by_last, families), families)
             if name.startswith("module.") and name.count(".") == 1:
                 todo += by_class.get(name.removeprefix("module."), ())
     return reached

@@ -135,7 +135,13 @@ _DANGERS: dict[str, str] = {
     WINDOWS: """
         ctypes.WinDLL ctypes.OleDLL ctypes.LibraryLoader ctypes.windll* ctypes.oledll* ctypes.WINFUNCTYPE ctypes.util.*
         """,
-    TOUCHES: "os.open os.write os.pipe* os.putenv os.link os.symlink os.mkfifo msvcrt.*",
+    TOUCHES: """
+        os.open os.write os.pipe* os.putenv os.link os.symlink os.mkfifo msvcrt.* winreg.OpenKey winreg.OpenKeyEx winreg.CloseKey
+        winreg.QueryValue winreg.QueryValueEx winreg.QueryInfoKey winreg.EnumKey winreg.EnumValue winreg.ConnectRegistry
+        socket.getdefaulttimeout socket.setdefaulttimeout socket.socket.makefile urllib.request.getproxies urllib.request.proxy_bypass
+        http.client.InvalidURL dns.query.have_doh pdb.set_trace marshal.dumps marshal.dump
+        paramiko.AutoAddPolicy paramiko.RejectPolicy paramiko.WarningPolicy torch._dynamo.guards.uninteresting_files
+        """,
     COMPILES: "torch.utils.cpp_extension.load* numba.cfunc cupy.RawKernel cupy.RawModule",
     UNPICKLES: """
         pickle.load* pickle.Unpickler* pickle._load* _pickle.* cPickle.* dill.* cloudpickle.* shelve.* jsonpickle.*

@@ -8,6 +8,8 @@ import re
 from collections.abc import Container
 from typing import NamedTuple
 
+from weighbridge.core.pattern import late
+
 _SHELLS = r"(?:ba|z|da|k|c)?sh"
 OUTSIDE = "a path that leads out of the model's folder"
 MAX_LOOKED = 64 * 1024
@@ -21,7 +23,7 @@ class _Pattern(NamedTuple):
 
 
 def _pattern(words: str, needles: str, pattern: str) -> _Pattern:
-    return _Pattern(words, tuple(needles.split()), re.compile(pattern))
+    return _Pattern(words, tuple(needles.split()), late(pattern))
 
 
 _PATTERNS: tuple[_Pattern, ...] = (

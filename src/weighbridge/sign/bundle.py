@@ -8,8 +8,9 @@ caller's or fail. Several signers write several bundles, one a line, in a `.json
 line of a file can vanish from a report.
 """
 
+import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from enum import StrEnum
 from typing import Any
@@ -24,6 +25,9 @@ from weighbridge.sign.fields import maybe, need, take
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 MAX_BUNDLES = 100
+MAX_LINES = 100_000
+"""Bundles in a file of statements."""
+MAX_STATEMENTS_FILE = 512 * 1024**2
 MAX_CERTIFICATES = 16
 MAX_TIMESTAMPS = 16
 MAX_NODES = 20_000
@@ -92,6 +96,41 @@ def read_bundles(data: bytes, name: str) -> tuple[Bundle, ...]:
     if len(lines) > MAX_BUNDLES:
         return (_unusable(name, "limit-bundles", f"the file holds more than {MAX_BUNDLES} bundles"),)
     return tuple(_read(line, f"{name}:{number}") for number, line in enumerate(lines, 1))
+
+
+def read_lines(data: bytes, name: str) -> Iterator[Bundle]:
+    """The bundles of a file of statements, one a line; a line that cannot be read keeps its place with its code."""
+    for source, line in split_lines(data, name):
+        yield line if isinstance(line, Bundle) else read_line(line, source)
+
+
+def split_lines(data: bytes, name: str) -> Iterator[tuple[str, bytes | Bundle]]:
+    """(place, line) for each line of a file of statements that is not blank; what is over a limit as a bundle with its code."""
+    if len(data) > MAX_STATEMENTS_FILE:
+        why = f"the file has more than {MAX_STATEMENTS_FILE} bytes"
+        yield name, _unusable(name, "limit-json", why)
+        return
+    number = 0
+    for place, line in enumerate(io.BytesIO(data), 1):
+        if line.isspace():
+            continue
+        number += 1
+        source = f"{name}:{place}"
+        if number > MAX_LINES:
+            yield name, _unusable(name, "limit-bundles", f"the file holds more than {MAX_LINES} bundles")
+            return
+        if len(line) > MAX_BUNDLE:
+            yield (
+                source,
+                _unusable(source, "limit-json", f"the line has {len(line)} bytes, limit {MAX_BUNDLE}"),
+            )
+        else:
+            yield source, line
+
+
+def read_line(line: bytes, source: str) -> Bundle:
+    """One bundle; never raises."""
+    return _read(line, source)
 
 
 def distinct(bundles: Iterable[Bundle]) -> tuple[Bundle, ...]:

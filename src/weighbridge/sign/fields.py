@@ -1,5 +1,6 @@
 """Taking typed fields out of JSON that somebody else wrote: present and of the right type, or an `InputError`."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from weighbridge.core.errors import InputError
@@ -17,14 +18,14 @@ def need(value: Any, kind: type[T], code: str, what: str) -> T:
     return value
 
 
-def take(document: dict[str, Any], key: str, kind: type[T], code: str, what: str) -> T:
+def take(document: Mapping[str, Any], key: str, kind: type[T], code: str, what: str) -> T:
     """The field `key` of a JSON object. Raises `InputError` with `code` when it is missing or of another type."""
     if key not in document:
         raise InputError(code, f'{what} has no "{key}"')
     return need(document[key], kind, code, f'"{key}" of {what}')
 
 
-def maybe(document: dict[str, Any], key: str, default: T, code: str) -> T:
+def maybe(document: Mapping[str, Any], key: str, default: T, code: str) -> T:
     """The field `key`, or `default` where it is absent or null; of the default's type. Raises `InputError`."""
     value = document.get(key)
     return default if value is None else need(value, type(default), code, f'"{key}"')

@@ -166,6 +166,11 @@ def verify(key: "PublicKey", data: bytes, signature: bytes, *, hash_name: str | 
     return True
 
 
+def hash_of(key: "ec.EllipticCurvePublicKey") -> "hashes.HashAlgorithm":
+    """The hash that goes with the key's curve."""
+    return _hash(_CURVES[key.curve.name][1])
+
+
 def generate(algorithm: str = ALGORITHMS[0]) -> "PrivateKey":
     """A new key of one of `ALGORITHMS`. Raises `TrustError` (`key-unsupported`)."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519

@@ -4,6 +4,7 @@ Whether the receipt is true is not asked here: `convert --against` derives the e
 signature says who vouches for it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from weighbridge.core.errors import InputError, LimitError
@@ -43,8 +44,14 @@ def read_receipt(payload: bytes) -> Receipt:
     document = need(read_json(payload, "the receipt", limit=MAX_STATEMENT), dict, _BAD, "the receipt")
     if take(document, "predicateType", str, _BAD, "the receipt") != CONVERT_PREDICATE:
         raise InputError(_BAD, "the statement is no receipt of a conversion")
-    said = take(document, "predicate", dict, _BAD, "the receipt")
-    receipt = Receipt(
+    receipt = read_predicate(take(document, "predicate", dict, _BAD, "the receipt"))
+    _refuse_other_subject(take(document, "subject", list, _BAD, "the receipt"), receipt)
+    return receipt
+
+
+def read_predicate(said: Mapping[str, Any]) -> Receipt:
+    """The receipt in a statement's predicate. Raises `InputError` (`bad-receipt`, `bad-digest`)."""
+    return Receipt(
         target=_text(said, "target"),
         source=_side(said, "source"),
         output=_side(said, "output"),
@@ -60,8 +67,6 @@ def read_receipt(payload: bytes) -> Receipt:
         version=_text(take(said, "tool", dict, _BAD, "the receipt"), "version"),
         time=_text(said, "timeConverted"),
     )
-    _refuse_other_subject(take(document, "subject", list, _BAD, "the receipt"), receipt)
-    return receipt
 
 
 def _refuse_other_subject(subjects: list[Any], receipt: Receipt) -> None:
@@ -72,15 +77,15 @@ def _refuse_other_subject(subjects: list[Any], receipt: Receipt) -> None:
         raise InputError(_BAD, "the subject of the receipt is not what it says was written")
 
 
-def _rows(said: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def _rows(said: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [need(row, dict, _BAD, f'a row of "{key}"') for row in take(said, key, list, _BAD, "the receipt")]
 
 
-def _text(row: dict[str, Any], key: str) -> str:
+def _text(row: Mapping[str, Any], key: str) -> str:
     return take(row, key, str, _BAD, "the receipt")
 
 
-def _count(row: dict[str, Any], key: str) -> int:
+def _count(row: Mapping[str, Any], key: str) -> int:
     value = take(row, key, int, _BAD, "the receipt")
     if value < 0:
         raise InputError(_BAD, f'"{key}" of the receipt is below zero')
@@ -91,7 +96,7 @@ def _names(value: Any, key: str) -> tuple[str, ...]:
     return tuple(need(name, str, _BAD, f'a name in "{key}"') for name in need(value, list, _BAD, f'"{key}"'))
 
 
-def _side(said: dict[str, Any], key: str) -> Side:
+def _side(said: Mapping[str, Any], key: str) -> Side:
     row = take(said, key, dict, _BAD, "the receipt")
     digests = take(row, "digests", dict, _BAD, f'"{key}"')
     tensors = digests.get("tensors")

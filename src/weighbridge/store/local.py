@@ -329,6 +329,15 @@ def _allowed_root(root: str) -> str:
     return root
 
 
+def in_hub_cache(path: str) -> bool:
+    """Whether a model is a snapshot of the Hub's cache, whose files are links to blobs by the client's own doing.
+
+    A link there may be taken for the plain file that was signed: who could turn the link could as well change the file.
+    """
+    root = os.path.abspath(path)
+    return _allowed_root(root) != root
+
+
 def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 

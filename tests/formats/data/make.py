@@ -91,6 +91,10 @@ def hdf5_files() -> None:
         file["soft"] = h5py.SoftLink("/folder")
         file.attrs["pickled"] = np.bytes_(b"\x80\x04}.")
         file.create_dataset("raw", (10,), dtype="f4", external=[("/etc/hostname", 0, 40)])
+    with h5py.File(HERE / "hdf5" / "virtual.h5", "w", libver="latest") as file:
+        layout = h5py.VirtualLayout(shape=(10,), dtype="f4")
+        layout[:] = h5py.VirtualSource("/etc/weighbridge-sample.h5", "x", shape=(10,))
+        file.create_virtual_dataset("w", layout)
 
 
 if __name__ == "__main__":

@@ -54,3 +54,9 @@ def write(review: Review) -> dict[str, Any]:
         **({"role": review.role} if review.role else {}),
         **({"comment": review.comment} if review.comment else {}),
     }
+
+
+def say(review: Review) -> str:
+    """In a few words."""
+    role = f" as {review.role}" if review.role else ""
+    return f"{review.decision}{role}" + (f": {review.comment}" if review.comment else "")

@@ -3,9 +3,10 @@
 By content first; by suffix where a framework's loader goes by it and the bytes have no mark of their own.
 """
 
-import re
 from collections.abc import Callable
 from functools import cache
+
+from weighbridge.core.pattern import late
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x12\x01\0\0\0\0\0\0", "mxnet"),
@@ -49,7 +50,7 @@ NAMES = {
     **dict.fromkeys(("key2row", "lookups.bin", "patterns"), "msgpack"),
 }
 """Whole names that Paddle and spaCy look for; the last three are small maps and lists without a mark of their own."""
-WORD2VEC = re.compile(rb"[1-9][0-9]{0,9} [1-9][0-9]{0,5}\n")
+WORD2VEC = late(rb"[1-9][0-9]{0,9} [1-9][0-9]{0,5}\n")
 MAX_LOD = 16
 _DLIB = frozenset(bytes([count]) for count in range(1, 9))
 """dlib writes an integer as the number of its bytes, then those; its objects begin with one, in files called `.dat`."""

@@ -20,6 +20,7 @@ from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import HEAD, SHORTEST_PICKLE, looks_packed, program_part, text_part
 from weighbridge.formats.framework import Text
+from weighbridge.formats.membernames import escapes
 from weighbridge.formats.onnx.schema import (
     DATA_TYPES,
     DOUBLES,
@@ -39,6 +40,8 @@ MAX_ANOMALIES = 100
 MAX_TEXT = 4096
 MAX_PATH = 4096
 MAX_PARTS = 1000
+MIN_TEXT = 8
+"""Bytes; no command is shorter."""
 MAX_STRINGS = 1000
 """Strings of one tensor that are looked at; the rest is a vocabulary."""
 MAX_LOOSE = 100_000
@@ -296,9 +299,19 @@ class _Model:
         self._function_calls()
         if not self.opsets and self.ir_version >= 3:
             self.odd("opset-missing", "no operator set is imported, so what the operators mean is open")
+        for domain in sorted(self._not_imported()):
+            name = visible(domain, 80) or "ai.onnx"
+            message = f"operators of {name} are called, which no operator set is imported for"
+            self.odd("opset-not-imported", message)
         strange = any(a.code in ("unknown-field", "wire-type") for a in self.anomalies)
         if strange and not (self.opsets or self.nodes or self.names):
             raise InputError("not-this-format", "protobuf of another kind")
+
+    def _not_imported(self) -> set[str]:
+        """Domains of called operators without an import; functions have imports of their own."""
+        if not self.opsets or self.functions:
+            return set()
+        return {domain for domain, _, _ in self.nodes} - {domain for domain, _ in self.opsets}
 
     def opset(self, item: Field) -> None:
         """One imported operator set."""
@@ -381,6 +394,8 @@ class _Model:
                 name = self.text(part)
             elif part.number in (4, 9):
                 self._program(part.start, part.end - part.start, f"{label}/bytes")
+                if MIN_TEXT < part.end - part.start < MAX_PATH and len(self.texts) < MAX_PARTS:
+                    self.texts.append(Text(self.text(part), f"{label}/{name}", part.start))
                 context = context or self.text(part) if part.end - part.start < MAX_PATH else context
             elif SCHEMA["Attribute"][part.number] in SCHEMA:
                 inner.append(part)
@@ -447,6 +462,9 @@ class _Model:
         for part in self.each("Tensor", item.start, item.end, depth):
             self._take(tensor, part, depth)
         initial = not label
+        if "../" in tensor.name and escapes(tensor.name):
+            message = "the name is a path out of the folder, for whoever unpacks tensors to files"
+            self.odd("name-escapes", message, offset=item.start, part=tensor.name)
         tensor.name = scope + (label or tensor.name)
         if self.names[tensor.name]:
             if initial:
@@ -609,6 +627,10 @@ class _Model:
             self.odd(
                 "external-unmarked", "external_data without data_location", offset=tensor.at, part=tensor.name
             )
+        for key in values:
+            if key == "basepath" or key.startswith("__"):
+                message = f'the key "{visible(key, 40)}" of external_data sets an attribute of the loader'
+                self.odd("external-key", message, offset=tensor.at, part=tensor.name)
         offset = self._number(tensor, values.get("offset", "0"))
         length = self._number(tensor, values.get("length", str(needed or 0)))
         if needed is not None and tensor.kind in DATA_TYPES and "length" in values and length != needed:

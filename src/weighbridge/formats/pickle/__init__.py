@@ -52,6 +52,8 @@ MAX_PROGRAMS = 10_000
 """Pickles in one stream."""
 MAX_CONSTANTS = 256
 """Pickles of mere constants that are passed over to find out whether bytes without a header are pickles at all."""
+BLOCK = 512
+"""Bytes of a block of `dbm.dumb`, the plainest file behind `shelve`."""
 PADDING = 4096
 """Zeros or white space behind the last pickle that are only padding."""
 
@@ -121,7 +123,8 @@ def _rest(
             ]
         budget.spend_members()
         budget.need_memory(OPCODE_COST * held, "the objects of these pickles")
-        program = run(source, budget, offset=end, hook=hook, registry=registry)
+        start = _next_block(source, end)
+        program = run(source, budget, offset=start, hook=hook, registry=registry)
         if program.broken is not None and not program.calls and not _imports(program):
             left = source.size - end
             return programs, [
@@ -132,6 +135,12 @@ def _rest(
         programs.append(program)
         held += program.opcodes
     return programs, list(program_gaps(programs[-1]))
+
+
+def _next_block(source: Source, end: int) -> int:
+    """Where the next pickle of a shelf begins: `dbm.dumb` fills each record up with zeros to a whole block."""
+    start = -(-end // BLOCK) * BLOCK
+    return start if start < source.size and not source.read(end, start - end).strip(b"\0") else end
 
 
 def _other_views(source: Source, budget: Budget, first: PickleProgram) -> tuple[PickleProgram, ...]:

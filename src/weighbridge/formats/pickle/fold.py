@@ -23,6 +23,11 @@ _OTHER = {"rot13", "rot_13", "rot-13", "hex", "hex_codec", "base64", "base64_cod
           "utf_16_le", "utf-32", "raw_unicode_escape", "unicode_escape", "raw-unicode-escape", "unicode-escape"}  # fmt: skip
 
 
+def folds(module: str, qualname: str) -> bool:
+    """Whether calling this name may give a constant."""
+    return f"{module}:{qualname}" in _FOLDS
+
+
 def fold(call: Call) -> Value:
     """The constant that `call` returns, or NOTHING."""
     target = call.callable

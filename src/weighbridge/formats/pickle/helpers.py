@@ -22,6 +22,11 @@ _OTHERS = {
 }
 
 
+def is_helper(module: str, qualname: str) -> bool:
+    """Whether `named_type` or `array_call` may know a call of this name."""
+    return module == "dill._dill" or (qualname == "_builtin_type" and is_cloudpickle(module))
+
+
 def named_type(call: Call) -> tuple[str, str] | None:
     """(module, name) of the type that a helper gives for a name; None for any other call, and for unknown names."""
     target = call.callable

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import LimitError
 from weighbridge.core.source import Source
-from weighbridge.formats.pickle.fold import NOTHING, fold
-from weighbridge.formats.pickle.helpers import array_call, named_type
+from weighbridge.formats.pickle.fold import NOTHING, fold, folds
+from weighbridge.formats.pickle.helpers import array_call, is_helper, named_type
 from weighbridge.formats.pickle.program import Break, PickleProgram, RawArray
 from weighbridge.formats.pickle.stream import Stream, TruncatedError
 from weighbridge.formats.pickle.values import (
@@ -185,9 +185,12 @@ class Machine:
         if known is None:
             if len(self.globals) >= MAX_NAMES:
                 raise LimitError("limit-members", f"stopped after {MAX_NAMES} different names")
-            known = Global(module, qualname, self.at, self.stream.index)
-            self.globals[(module, qualname)] = known
+            known = self.globals[(module, qualname)] = self._named(module, qualname)
         return known
+
+    def _named(self, module: str, qualname: str) -> Global:
+        helps = folds(module, qualname) or is_helper(module, qualname) or module == "copyreg"
+        return Global(module, qualname, self.at, self.stream.index, (), helps)
 
     def find_computed(self, *parts: Value) -> Global:
         """`find_class` with a name that was not followed."""
@@ -227,7 +230,7 @@ class Machine:
             )
         call = Call(how, target, args, kwargs, self.at, self.stream.index)
         self.calls.append(call)
-        if type(target) is not Global:
+        if type(target) is not Global or not target.helps:
             return call
         if target.module == "copyreg" and target.qualname == "add_extension":
             self._register(args)
@@ -238,7 +241,7 @@ class Machine:
         """The result of a helper that does something by another name, with what it does inside recorded."""
         named = named_type(call)
         if named is not None:
-            return self.globals.setdefault(named, Global(*named, self.at, self.stream.index))
+            return self.globals.setdefault(named, self._named(*named))
         inner = array_call(call)
         if inner is None:
             return call

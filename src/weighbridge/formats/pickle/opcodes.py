@@ -3,11 +3,11 @@
 Arguments are read as `Modules/_pickle.c` reads them; where `Lib/pickle.py` reads them differently an anomaly says so.
 """
 
-import re
 import struct
 from codecs import escape_decode
 
 from weighbridge.core.budget import Budget
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.formats.pickle.fold import NOTHING
 from weighbridge.formats.pickle.machine import INERT, BreakError, Handler, Hook, Machine, StopError, kind_of
@@ -31,6 +31,8 @@ LEAVE = 1024**2
 """Byte strings from this length on are left in the source."""
 MAX_DIGITS = 4300
 """Decimal digits that newer interpreters convert at most (CVE-2020-10735)."""
+PLAIN_DIGITS = 18
+"""Decimal digits that fit into 64 bits."""
 MEMO_STEP = 1_000_000
 """A memo index this far beyond what is used makes the C unpickler allocate for nothing."""
 
@@ -113,8 +115,8 @@ def _container(kind: type) -> Handler:
 
 # ---- numbers
 
-_DECIMAL = re.compile(rb"(?:-?[1-9][0-9]{0,17}|0)\Z")
-_PLAIN_FLOAT = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]{1,3})?|inf|nan)\Z")
+_DECIMAL = late(rb"(?:-?[1-9][0-9]{0,17}|0)\Z")
+_PLAIN_FLOAT = late(rb"[-+]?(?:[0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]{1,3})?|inf|nan)\Z")
 _MAX_SIZE = 2**63 - 1
 
 
@@ -124,7 +126,9 @@ def _unpack(layout: str, data: bytes) -> tuple[int, ...]:
 
 def _int(m: Machine) -> None:
     text = _number_line(m)
-    if text in (b"00", b"01"):
+    if _is_plain(text):
+        m.stack.append(int(text))
+    elif text in (b"00", b"01"):
         m.stack.append(text == b"01")
     else:
         m.stack.append(_integer(m, text))
@@ -132,7 +136,13 @@ def _int(m: Machine) -> None:
 
 def _long(m: Machine) -> None:
     text = _number_line(m)
-    m.stack.append(_integer(m, text[:-1] if text.endswith(b"L") else text))
+    digits = text[:-1] if text.endswith(b"L") else text
+    m.stack.append(int(digits) if _is_plain(digits) else _integer(m, digits))
+
+
+def _is_plain(text: bytes) -> bool:
+    """Digits that mean the same to everybody; nearly all numbers are."""
+    return text.isdigit() and len(text) < PLAIN_DIGITS and not text.startswith(b"0")
 
 
 def _number_line(m: Machine) -> bytes:
@@ -235,30 +245,33 @@ def _unicode(m: Machine) -> None:
     m.stack.append(m.stream.line().decode("raw-unicode-escape"))
 
 
-def _short_binunicode(m: Machine) -> None:
+def _counted(m: Machine, size: int) -> bytes:
+    """What stands behind its length, a number of `size` bytes; taken out of the window where all of it lies there."""
     stream = m.stream
-    pos = stream.pos + 1
-    end = pos + stream.data[pos - 1]
-    if end > len(stream.data):
-        stream.pos = pos
-        m.stack.append(stream.take(end - pos).decode("utf-8", "surrogatepass"))
-        return
-    m.stack.append(stream.data[pos:end].decode("utf-8", "surrogatepass"))
-    stream.pos = end
+    data = stream.data
+    start = stream.pos + size
+    end = start + int.from_bytes(data[stream.pos : start], "little")
+    if start <= end <= len(data) and not stream.drops:
+        stream.pos = end
+        return data[start:end]
+    return stream.take(_length(m, size))
 
 
-def _binunicode(m: Machine) -> None:
-    m.stack.append(m.stream.take(_length(m, 4)).decode("utf-8", "surrogatepass"))
+def _unicode_of(size: int) -> Handler:
+    def push(m: Machine) -> None:
+        m.stack.append(_counted(m, size).decode("utf-8", "surrogatepass"))
 
-
-def _binunicode8(m: Machine) -> None:
-    m.stack.append(m.stream.take(_length(m, 8)).decode("utf-8", "surrogatepass"))
+    return push
 
 
 def _bytes_of(size: int) -> Handler:
     def push(m: Machine) -> None:
-        length = _length(m, size)
-        m.stack.append(m.stream.take(length) if length < LEAVE else _blob(m, length))
+        stream = m.stream
+        pos = stream.pos
+        if int.from_bytes(stream.data[pos : pos + size], "little") < LEAVE:
+            m.stack.append(_counted(m, size))
+        else:
+            m.stack.append(_blob(m, _length(m, size)))
 
     return push
 
@@ -282,11 +295,11 @@ def _string(m: Machine) -> None:
 
 
 def _short_binstring(m: Machine) -> None:
-    m.stack.append(_python2(m, m.stream.take(_length(m, 1))))
+    m.stack.append(_python2(m, _counted(m, 1)))
 
 
 def _binstring(m: Machine) -> None:
-    m.stack.append(_python2(m, m.stream.take(_length(m, 4))))
+    m.stack.append(_python2(m, _counted(m, 4)))
 
 
 def _python2(m: Machine, data: bytes) -> str:
@@ -381,7 +394,10 @@ def _additems(m: Machine) -> None:
 
 
 def _index(m: Machine) -> int:
-    digits, junk, _ = _number_line(m).partition(b"\0")
+    text = _number_line(m)
+    if text.isdigit() and len(text) < PLAIN_DIGITS:
+        return int(text)
+    digits, junk, _ = text.partition(b"\0")
     try:
         number = int(digits) if len(digits) <= MAX_DIGITS else -1
     except ValueError:
@@ -577,7 +593,7 @@ OPCODES: tuple[tuple[bytes, str, Handler], ...] = (
     (b"T", "BINSTRING", _binstring),
     (b"U", "SHORT_BINSTRING", _short_binstring),
     (b"V", "UNICODE", _unicode),
-    (b"X", "BINUNICODE", _binunicode),
+    (b"X", "BINUNICODE", _unicode_of(4)),
     (b"a", "APPEND", _append),
     (b"b", "BUILD", _build),
     (b"c", "GLOBAL", _global),
@@ -613,8 +629,8 @@ OPCODES: tuple[tuple[bytes, str, Handler], ...] = (
     (b"\x8b", "LONG4", _long4),
     (b"B", "BINBYTES", _bytes_of(4)),
     (b"C", "SHORT_BINBYTES", _bytes_of(1)),
-    (b"\x8c", "SHORT_BINUNICODE", _short_binunicode),
-    (b"\x8d", "BINUNICODE8", _binunicode8),
+    (b"\x8c", "SHORT_BINUNICODE", _unicode_of(1)),
+    (b"\x8d", "BINUNICODE8", _unicode_of(8)),
     (b"\x8e", "BINBYTES8", _bytes_of(8)),
     (b"\x8f", "EMPTY_SET", _container(Set)),
     (b"\x90", "ADDITEMS", _additems),

@@ -83,13 +83,12 @@ class Stream:
     def set_edge(self) -> None:
         """Where to stop next: the window's end, the frame's end, or a jump."""
         end = len(self.data)
-        more = self.base + end < self.size
-        edges = [end - SLACK + 1 if more else end + 1]
-        if self.frame_end is not None:
-            edges.append(self.frame_end - self.base)
-        if self.jump is not None:
-            edges.append(self.jump[0] - self.base)
-        self.edge = min(edges)
+        edge = end - SLACK + 1 if self.base + end < self.size else end + 1
+        if self.frame_end is not None and self.frame_end - self.base < edge:
+            edge = self.frame_end - self.base
+        if self.jump is not None and self.jump[0] - self.base < edge:
+            edge = self.jump[0] - self.base
+        self.edge = edge
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes; raises `TruncatedError` where the stream ends first."""

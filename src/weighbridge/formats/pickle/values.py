@@ -98,6 +98,8 @@ class Global(_Node):
     """The opcode's number, from 0."""
     parts: tuple[Value, ...] = ()
     """What a computed name is computed from."""
+    helps: bool = False
+    """True where calling it may be something else by another name: it gives a constant, a type, a registered extension."""
 
     @property
     def name(self) -> str:

@@ -115,6 +115,8 @@ class PythonReading(Reading):
     classes: tuple[str, ...] = ()
     bases: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(class, names of its bases as written)."""
+    metaclasses: tuple[str, ...] = ()
+    """What class statements name as `metaclass=`, or under other keywords."""
 
     def source_line(self, line: int) -> str:
         """The text of a line, for messages."""
@@ -158,6 +160,7 @@ def read(source: Source, budget: Budget, name: str) -> PythonReading:
         functions=tuple(facts.functions),
         classes=tuple(facts.classes),
         bases=tuple(facts.bases),
+        metaclasses=tuple(facts.metaclasses),
         anomalies=(*_hiding(codec), *bidi_anomalies(text)),
         gaps=(Gap(code="python-syntax", message="NUL bytes stand in it"),) if "\0" in text else (),
         keep=True,
@@ -206,6 +209,7 @@ class _Facts:
     functions: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     bases: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    metaclasses: list[str] = field(default_factory=list)
     names: "_Names" = field(init=False)
     walked: int = 0
 
@@ -236,7 +240,11 @@ class _Facts:
                 self._call(node, scope, owner)
             case ast.AnnAssign():
                 self._annotations((node.annotation,), scope, owner)
-                self._visit_all((node.target, node.value), scope, owner)
+                self._visit_all((node.target,), scope, owner)
+                if isinstance(node.target, ast.Name) and isinstance(node.value, ast.Name) and scope == owner:
+                    self._reference(node.value, scope, owner, called=False, kept=True)
+                else:
+                    self._visit_all((node.value,), scope, owner)
             case ast.Assign(targets=[ast.Name()], value=ast.Attribute() | ast.Name()) if scope == owner:
                 self._reference(node.value, scope, owner, called=False, kept=True)
             case ast.Raise(exc=ast.Attribute() | ast.Name() as raised):
@@ -277,6 +285,10 @@ class _Facts:
             if isinstance(base, ast.Name | ast.Attribute):
                 for reference in self.names.resolve(base):
                     self._note(Use(reference, node.lineno, scope, base=True))
+            elif isinstance(base, ast.Subscript):
+                for reference in self.names.resolve(base.value):
+                    self._note(Use(reference, node.lineno, scope, base=True))
+                self._below(base, scope, owner)
             else:
                 self._visit(base, scope, owner)
         self._visit_all(node.keywords, scope, owner)
@@ -284,6 +296,7 @@ class _Facts:
         self.classes.append(name)
         bases = (*node.bases, *(keyword.value for keyword in node.keywords))
         self.bases.append((name, tuple(ref for base in bases for ref in self.names.resolve(base))))
+        self.metaclasses += [ref for key in node.keywords for ref in self.names.resolve(key.value)]
         self._visit_all(node.body, scope, name)
 
     def _annotations(self, nodes: Iterable[ast.AST | None], scope: str, owner: str) -> None:

@@ -79,7 +79,8 @@ def read_zip(tree: ZipTree, source: Source, budget: Budget, name: str) -> Readin
     """PyTorch's view of a zip file."""
     root = root_of(tree)
     records = [(record_name(entry.name, root), entry) for entry in tree.entries]
-    script = any(record == "constants.pkl" for record, _ in records)
+    # torch.load looks for this one name as it is written; everything else goes to Python's unpickler.
+    script = any(entry.name.replace("\\", "/") == f"{root}/constants.pkl" for entry in tree.entries)
     work = TorchTensors(source, budget, swap=_byte_order(records) == "big")
     explained: set[int] = set()
     ran = _Ran()

@@ -2,7 +2,8 @@
 
 Follows `torch/csrc/jit/mobile/import.cpp` and `runtime/instruction.h`: for each function a tuple of instructions (name, X, N),
 operators, constants, types, and the number of registers. The interpreter takes the numbers as they are, so that each is held
-against what it points into. The depth of its stack and the slots of its objects are not followed.
+against what it points into, and the operands of a construction against what can lie on the stack at all. The exact depth of
+the stack and the slots of objects are not followed.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,16 @@ OTHERS = frozenset({
     "DICT_INDEX", "UNCHECKED_CAST", "__IS__", "UN_INITIALIZED", "__ISNOT__", "FORMAT", "DEVICE", "DTYPE", "DIM", "__NOT__", "TO_LIST",
     "NUM_TO_TENSOR", "IS_CUDA", "WARN", "ENTER", "EXIT", "__CONTAINS__",
 })  # fmt: skip
+OPERANDS = {
+    "TUPLE_CONSTRUCT": 1,
+    "FORMAT": 1,
+    "NAMED_TUPLE_CONSTRUCT": 2,
+    "LIST_CONSTRUCT": 2,
+    "DICT_CONSTRUCT": 2,
+}
+"""Which number of these instructions is how much they take from the stack."""
+RETURNS = 256
+"""Values that one instruction puts on the stack at most; those of `LIST_UNPACK` are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,7 @@ def _problems(tables: dict[str, Value]) -> Iterator[str]:
         yield "the number of registers is no number"
         return
     sizes = {name: len(_items(tables.get(name))) for name in ("operators", "constants", "types")}
+    stack = RETURNS
     for at, instruction in enumerate(code):
         if not _is_instruction(instruction):
             yield f"instruction {at} is none"
@@ -77,6 +89,9 @@ def _problems(tables: dict[str, Value]) -> Iterator[str]:
             yield f"instruction {at} is {visible(name, 30)}, which the interpreter does not have"
         elif not limit[0] <= x < limit[1]:
             yield f"instruction {at} ({name}) uses {x}, outside of {limit[0]} to {limit[1] - 1}"
+        elif name in OPERANDS and not 0 <= instruction[OPERANDS[name]] <= stack:
+            yield f"instruction {at} ({name}) takes {instruction[OPERANDS[name]]} values from a stack of fewer"
+        stack += max(x, RETURNS) if name == "LIST_UNPACK" else RETURNS
 
 
 def _is_instruction(value: Value) -> bool:

@@ -37,6 +37,8 @@ _ATTRIBUTE_ARGUMENT = {
     "groupby": 0, "selectattr": 0, "rejectattr": 0, "sum": 0, "join": 1, "min": 1, "max": 1, "unique": 1, "sort": 2,
 }  # fmt: skip
 """Filters that take an attribute's name, and at which position (also as `attribute=`)."""
+_FORMATS = frozenset({"format", "format_map"})
+"""Methods of a text whose fields reach into their arguments."""
 _BUILDERS = frozenset(
     {
         "attr",
@@ -226,6 +228,8 @@ class Walk:
 
     def _visit_getattr(self, node: Any, context: _Context) -> None:
         self._note("reaches", node.attr, "attribute", node)
+        if node.attr in _FORMATS:
+            self._fields(node.node, node)
         self._visit(node.node, context)
 
     def _visit_getitem(self, node: Any, context: _Context) -> None:
@@ -294,7 +298,10 @@ class Walk:
         self._note("filters", node.name, "filter", node)
         arguments = {keyword.key: keyword.value for keyword in node.kwargs}
         if node.name == "attr":
-            self._key(_at(node.args, 0) or arguments.get("name") or node, "attr filter", node)
+            key = _at(node.args, 0) or arguments.get("name") or node
+            self._key(key, "attr filter", node)
+            if node.node is not None and not _FORMATS.isdisjoint(self._fold.values(key) or ()):
+                self._fields(node.node, node)
         elif node.name == "map":
             self._map(node, arguments)
         elif node.name in ("select", "reject", "selectattr", "rejectattr"):
@@ -390,13 +397,13 @@ class Walk:
         return False
 
     def _format(self, callee: Any, node: Any) -> None:
-        """`'{0.name}'.format(x)` reaches into x."""
-        if callee.attr not in ("format", "format_map"):
-            return
-        values = self._fold.values(callee.node)
-        if values is None:
+        """`'{0.name}'.format(x)` reaches into x; what the text says is noted where the attribute is visited."""
+        if callee.attr in _FORMATS and self._fold.values(callee.node) is None:
             self._note("unknown", _summary(callee.node), "format", node)
-        for value in values or ():
+
+    def _fields(self, text: Any, node: Any) -> None:
+        """What the fields of a text reach where its method `format` is taken, called here or elsewhere."""
+        for value in self._fold.values(text) or ():
             for part in _format_parts(value):
                 self._note("reaches", part, "format", node)
 

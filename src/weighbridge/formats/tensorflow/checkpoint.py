@@ -5,12 +5,15 @@ shards (`.data-00000-of-00001`) are raw bytes and become external data. The obje
 names variables. Checkpoints of version 1 are recognised and not read. Schema: tensor_bundle.proto, checkpoint_state.proto.
 """
 
+from itertools import pairwise
+
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.formats.framework import ContradictionError, product
+from weighbridge.formats.membernames import escapes
 from weighbridge.formats.protobuf import LENGTH, VARINT, Wire, signed
 from weighbridge.formats.reading import Anomaly, Gap, Reading, TensorRef
 from weighbridge.formats.tensorflow.graph import GraphWalk
@@ -123,6 +126,12 @@ class _Index:
     def entry(self, key: bytes, value: bytes) -> None:
         """One tensor."""
         name = key.decode("utf-8", "surrogateescape")
+        if "../" in name and escapes(name):
+            self._odd(
+                "name-escapes",
+                "the name is a path out of the folder, for whoever unpacks tensors to files",
+                name,
+            )
         if name in self._seen:
             self._odd("duplicate-tensor", f'"{visible(name, 80)}" stands twice', name)
         self._seen.add(name)
@@ -184,8 +193,22 @@ class _Index:
         if len(self.anomalies) < MAX_ANOMALIES:
             self.anomalies.append(Anomaly(code=code, message=text, part=visible(name, 80)))
 
+    def _overlaps(self) -> None:
+        """No saver writes one tensor over another."""
+        spans = sorted(
+            (ref.external, *ref.spans[0], ref.name)
+            for ref in (*self._tensors, *self._others)
+            if ref.spans[0][1]
+        )
+        for (shard, begin, length, _), (other, start, _, name) in pairwise(spans):
+            if shard == other and start < begin + length:
+                self._odd(
+                    "overlap", f"begins {begin + length - start} bytes before the end of another tensor", name
+                )
+
     def reading(self, gaps: tuple[Gap, ...], *, keep: bool) -> IndexReading:
         """All of it."""
+        self._overlaps()
         why = (
             gaps[0].message
             if gaps

@@ -31,7 +31,8 @@ class Contract:
     state: tuple[str, ...] = ()
     """Shapes that BUILD may set on what it makes."""
     items: tuple[str, ...] = ()
-    """Which of `list`, `dict` and `set` it may be filled like: `extend`, `__setitem__`, `add`."""
+    """Which of `list`, `dict` and `set` it may be filled like: `extend`, `__setitem__`, `add`; `members` is a dict whose
+    keys are found as attributes too."""
     makes: str = ""
     """The class of the result: "" for itself, `@0` for the class given as the first argument, or a name."""
     checks: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ ECOSYSTEMS: Mapping[str, str] = {
     "joblib": "joblib",
     "pandas": "pandas",
     "torch": "torch",
+    "pyarrow": "pandas",
     "torchvision": "torch",
     "statsmodels": "statsmodels",
     "dill": "dill",

@@ -5,7 +5,6 @@ together. People read and change the TOML only.
 """
 
 import json
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ def document(name: str) -> dict[str, Any]:
 
 def compiled(name: str) -> bytes:
     """What `compiled/NAME.json` must hold: one line a table, so that differences can be read."""
+    import tomllib  # only who writes them reads the TOML
+
     source = tomllib.loads((HERE / f"{name}.toml").read_text("utf-8"))
     return json.dumps(source, separators=(",", ":")).replace("},{", "},\n{").encode() + b"\n"
 

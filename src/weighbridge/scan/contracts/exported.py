@@ -7,11 +7,11 @@ evaluated, and must stay inside a small grammar; a text outside of it is named. 
 
 import ast
 import json
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.scan.contracts import torchscript
@@ -21,7 +21,7 @@ MAX_TEXT = 4000
 MAX_POWER = 64
 MAX_DEPTH = 100
 
-SYMBOL = re.compile(r"(?:u?[sz]?\d+|[su]_?\d+|zuf\d+|u\d+)\Z")
+SYMBOL = late(r"(?:u?[sz]?\d+|[su]_?\d+|zuf\d+|u\d+)\Z")
 FUNCTIONS = frozenset({
     "Max", "Min", "Mod", "PythonMod", "floor", "ceiling", "Abs", "sqrt", "FloorDiv", "CeilDiv", "CleanDiv", "ModularIndexing",
     "Where", "CeilToInt", "FloorToInt", "TruncToInt", "RoundToInt", "IntTrueDiv", "FloatTrueDiv", "ToFloat", "TruncToFloat",

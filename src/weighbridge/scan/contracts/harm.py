@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from weighbridge.formats.pickle import Call, Global, List, Value
+from weighbridge.core.pattern import late
+from weighbridge.formats.pickle import Call, Dict, Global, List, Value
 from weighbridge.formats.pickle.helpers import is_cloudpickle
 from weighbridge.scan.contracts.compiled import document
 
@@ -24,6 +25,8 @@ def does(value: Value, path: str) -> str:
     """
     if makes_code(value):
         return "runs Python code that the file carries"
+    if _gets_internals(value):
+        return INTERNALS
     return harm_of(path) if path else ""
 
 
@@ -43,9 +46,14 @@ def harm_of(path: str) -> str:
         found = exact.get(".".join(tail)) or _of_module(tail, modules)
         if found:
             return found
-    if any(word.startswith("__") and word.endswith("__") and word not in _HARMLESS for word in words[1:]):
-        return "reaches into the interpreter's own attributes"
-    return ""
+    return INTERNALS if any(map(_is_internal, words[1:])) else ""
+
+
+INTERNALS = "reaches into the interpreter's own attributes"
+
+
+def _is_internal(word: str) -> bool:
+    return word.startswith("__") and word.endswith("__") and word not in _HARMLESS
 
 
 _HARMLESS = frozenset({"__main__", "__init__", "__new__", "__newobj__", "__newobj_ex__", "__mp_main__"})
@@ -121,7 +129,13 @@ def _module(call: Call) -> str:
     name = call.callable.name if type(call.callable) is Global else ""
     if name in _IMPORTS and call.args and type(call.args[0]) is str:
         return call.args[0].replace(":", ".")
+    if name in _UFUNCS and len(call.args) == 2 and all(type(word) is str for word in call.args):
+        return ".".join(call.args)
     return ""
+
+
+_UFUNCS = frozenset({"numpy.core._ufunc_reconstruct", "numpy._core._ufunc_reconstruct"})
+"""Imports the module and gives the name that it is told."""
 
 
 _GETS = frozenset(
@@ -138,6 +152,15 @@ _GETTERS = frozenset(
         "_operator.methodcaller",
     }
 )
+
+
+def _gets_internals(value: Value) -> bool:
+    """`methodcaller("__getattribute__", "__code__")`, which takes apart whatever it is applied to."""
+    if type(value) is not Call or type(value.callable) is not Global or value.callable.name not in _GETTERS:
+        return False
+    return any(_is_internal(word) for text in _strings(value.args) for word in text.split("."))
+
+
 _WRAPS = frozenset({"functools.partial", "_functools.partial", "builtins.vars", "types.MethodType", "builtins.staticmethod", "builtins.classmethod", "functools.lru_cache",
                     "builtins.id", "copy.copy", "copy.deepcopy"})  # fmt: skip
 
@@ -191,13 +214,13 @@ def _is_in(target: Global, names: Mapping[str, frozenset[str]]) -> bool:
 
 # ---- what arguments look like
 
-_SUSPICIOUS = re.compile(
+_SUSPICIOUS = late(
     r"""__import__|\bimport\s+\w+|\b(?:os|subprocess|socket|shutil|sys|builtins)\.\w+|\b(?:exec|eval|compile|open|system|getattr)\s*\(
     |/bin/|\b(?:ba|z|da)?sh\s+-c\b|\bcurl\s|\bwget\s|\bpowershell\b|\bcmd(?:\.exe)?\s+/c|\bnc\s+-|/etc/passwd|/dev/tcp|\brm\s+-|\bchmod\s
     |\blambda\b.*:|[;&|]\s*\w+\s|\$\(|`\w+""",
     re.VERBOSE,
 )
-_PLACES = re.compile(r"(?:https?|ftp|file|s3|gs|smb)://|^[/~]|\.\./|^[A-Za-z]:\\|\\\\")
+_PLACES = late(r"(?:https?|ftp|file|s3|gs|smb)://|^[/~]|\.\./|^[A-Za-z]:\\|\\\\")
 MAX_LOOKED = 200
 """Values inside arguments that are looked at."""
 
@@ -243,16 +266,34 @@ _WELL_KNOWN = frozenset(
     }
 )
 """Libraries whose makers of data are known well enough that any other function of theirs is out of place."""
-_COMMANDS = re.compile(
+_BESIDE = frozenset({"NDArrayWrapper", "ZNDArrayWrapper"})
+"""Of joblib before 0.10: each array stands in a file of its own, which the loader opens by the name in the pickle."""
+
+
+def _opens_another(call: Call) -> str:
+    """A wrapper of joblib's whose array is read from a place outside of the model's folder."""
+    target, state = call.callable, call.state()
+    known = type(target) is Global and target.qualname in _BESIDE and "joblib" in (target.module or "")
+    names = (
+        [item for key, item in state.pairs() if key == "filename"] if known and type(state) is Dict else []
+    )
+    outside = [name for name in names if type(name) is str and re.search(r"[/\\\\]|^[A-Za-z]:", name)]
+    return f"opens the file {outside[0]!r}, outside of its own folder" if outside else ""
+
+
+_COMMANDS = late(
     r"(?:^|_)(?:run|runs|exec|execute|system|shell|spawn|popen|eval|cmd|command|subprocess|getoutput|urlopen|download)(?:_|$)|Popen"
 )
 
 
-_OPENERS = re.compile(
-    r"(?:^|_)(?:open|load|loads|loader|read|write|save|dump|fetch|restore|connect|clone|parse|unpickle|include|import|upload)(?:_|$)"
-    r"|from_(?:file|pretrained|url|path)(?:_|$)"
+_OPENERS = late(
+    r"(?:^|_)(?:open|load|loads|loader|read|write|save|dump|fetch|restore|connect|clone|parse|unpickle|include|import|upload"
+    r"|imread|imopen|savefig|retrieve|urlretrieve|extractall|touch|unlink|mkdir|rmtree)(?:_|$)|from_(?:file|url|path)(?:_|$)"
 )
-_STARTERS = re.compile(r"(?:Popen|[Ss]ub[Pp]rocess)$")
+_FETCHERS = late(
+    r"from_(?:pretrained|hub|checkpoint)(?:_|$)|^(?:load_dataset|load_from_checkpoint|restore_from)$"
+)
+_STARTERS = late(r"(?:Popen|[Ss]ub[Pp]rocess)$")
 
 
 def _place(args: Value) -> bool:
@@ -266,7 +307,9 @@ def looks(call: Call, name: str) -> str:
     if type(target) is Global and target.module is None:
         return "calls a function whose name it computes"
     if call.how.startswith("NEWOBJ"):
-        return ""
+        return _opens_another(call)
+    if type(target) is Call and type(target.callable) is Global and target.callable.name in _GETTERS:
+        return "calls a method by the name that the file gives"
     if type(target) is Global and looks_like_function(target.qualname):
         top = (target.module or "").partition(".")[0]
         if is_stdlib(top):
@@ -276,12 +319,38 @@ def looks(call: Call, name: str) -> str:
         last = (target.qualname or "").rpartition(".")[2]
         if _COMMANDS.search(last) and any(_strings(call.args)):
             return f"calls {name}, whose name says that it runs what it is given"
+        if _FETCHERS.search(last) and any(_strings(call.args)):
+            return f"calls {name}, whose name says that it loads a model or data from elsewhere"
         if _OPENERS.search(last) and _place(call.args):
             return f"calls {name}, whose name says that it opens the path or address that it is given"
     if type(target) is Global and _STARTERS.search(target.qualname or "") and any(_strings(call.args)):
         return f"calls {name}, whose name says that it starts a program"
     library = type(target) is Global and (target.module or "").partition(".")[0] in _WELL_KNOWN
     return f"calls {name} with what looks like a command" if suspicious(call.args, places=library) else ""
+
+
+def outside(call: Call, name: str, *, named_only: bool) -> str:
+    """What arguments outside of a contract look like; "" when they look like nothing bad.
+
+    `named_only`: no pickler calls this function, it is only ever named.
+    """
+    if named_only and looks(call, name):
+        return looks(call, name)
+    args = call.args if type(call.args) is tuple else ()
+    texts = [text for text in args if type(text) is str]
+    if any(word.startswith("__") and word.endswith("__") for text in texts for word in text.split(".")):
+        return f"calls {name} with one of the interpreter's own attributes"
+    if name in _UFUNCS and texts and is_stdlib(texts[0]):
+        return f"looks {'.'.join(texts)} up by its name"
+    if name == "builtins.type" and len(args) == 3:
+        return "makes a class out of what the file carries"
+    if name in _ALLOCATORS and len(args) == 1 and type(args[0]) is int and args[0] > MAX_ALLOCATED:
+        return f"has {name} allocate {args[0]} bytes for a file that does not hold them"
+    return ""
+
+
+_ALLOCATORS = frozenset({"builtins.bytes", "builtins.bytearray"})
+MAX_ALLOCATED = 256 * 1024**2
 
 
 def takes_a_member(call: Call) -> bool:

@@ -6,9 +6,9 @@ nothing else runs. What is outside is `UNPROVED`; where the harm can be named it
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from weighbridge.core.value import dataclass
@@ -28,6 +28,7 @@ from weighbridge.formats.pickle.values import CONTAINERS
 from weighbridge.scan.contracts import harm
 from weighbridge.scan.contracts.book import Contract, find
 from weighbridge.scan.contracts.libraryshapes import executes_text
+from weighbridge.scan.contracts.memory import broken_tree, outside_blocks
 from weighbridge.scan.contracts.shapes import (
     Use,
     allowed,
@@ -37,6 +38,7 @@ from weighbridge.scan.contracts.shapes import (
     fits,
     storage_of,
 )
+from weighbridge.scan.contracts.values import reserved
 
 
 class Level(StrEnum):
@@ -103,29 +105,40 @@ class _Judge:
     def __init__(self, program: PickleProgram) -> None:
         self._program = program
         self._called: set[int] = set()
-        self._plain: dict[tuple[int, str], tuple[Judged, ...]] = {}
+        self._plain: dict[tuple[int, str], Judged | None] = {}
+        self._told: dict[tuple[str, str], Judged] = {}
+        self._changed: tuple[Value, Contract | None] = (None, None)
+        """The object that was changed last, and the contract of its class: one object may be changed half a million times."""
         self._names: dict[int, tuple[str, str]] = {}
         self._seen: set[int] | None = None
         self._ends = self._end()
+        self._told.clear()  # what was asked for that is told in its place
 
     def judgement(self) -> Judgement:
         """Everything outside the contracts; what says the same of the same name stands once, with its count."""
         found: dict[tuple[str, str], Judged] = {}
         counts: Counter[tuple[str, str]] = Counter()
+        last, key = None, ("", "")
         for item in self._items():
-            key = (item.name, item.does)
-            found.setdefault(key, item)
+            if item is not last:
+                last, key = item, (item.name, item.does)
+                found.setdefault(key, item)
             counts[key] += 1
         items = [item._replace(times=counts[key]) for key, item in found.items()]
         return Judgement(items=tuple(sorted(items, key=lambda item: item.offset)), ends_at=self._ends)
 
     def _items(self) -> Iterator[Judged]:
+        ends = self._ends
         for call in self._program.calls:
-            if self._happens(call):
-                yield from self._call(call) if call.args else self._plain_call(call)
+            if ends is None or call.index < ends:
+                found = self._call(call) if call.args else self._plain_call(call)
+                if found is not None:
+                    yield found
         for change in self._program.changes:
-            if self._happens(change):
-                yield from self._change(change)
+            if ends is None or change.index < ends:
+                found = self._change(change)
+                if found is not None:
+                    yield found
         yield from self._persistents()
         yield from self._extensions()
         yield from self._buffers()
@@ -145,41 +158,45 @@ class _Judge:
 
     def _is_no_text(self, call: Call) -> bool:
         contract = contract_of(call)
-        return contract is not None and contract.name != "builtins:str" and not any(self._call(call))
+        return contract is not None and contract.name != "builtins:str" and self._call(call) is None
 
     # -- calls
 
-    def _plain_call(self, call: Call) -> Iterable[Judged]:
+    def _plain_call(self, call: Call) -> Judged | None:
         """A call without arguments: what is said of the first is said of all that call the same name."""
         target = call.callable
         if call.kwargs is not None or not (type(target) is Global or _is_deep(target)):
             return self._call(call)
         key = (id(target) if type(target) is Global else 0, call.how)
-        known = self._plain.get(key)
-        if known is None:
-            known = self._plain[key] = tuple(self._call(call))
-        return known
+        if key not in self._plain:
+            self._plain[key] = self._call(call)
+        return self._plain[key]
 
-    def _call(self, call: Call) -> Iterator[Judged]:
+    def _call(self, call: Call) -> Judged | None:
         target = call.callable
         self._called.add(id(target))
         contract = self._contract(target)
         if contract is not None and self._allowed(call, contract):
-            return
+            return None
         name, does = self._named(target)
         if type(target) is Global and harm.carries_code(target):
-            yield Judged(
+            return Judged(
                 level=Level.HARMFUL,
                 what=call,
                 name=name,
                 does="rebuilds Python code that it carries",
                 kind="code",
             )
-            return
         if does and not harm.takes_a_member(call):
-            yield Judged(level=Level.HARMFUL, what=call, name=name, does=does)
-        else:
-            yield self._unknown(call, name, contract)
+            return Judged(level=Level.HARMFUL, what=call, name=name, does=does)
+        return self._unknown(call, name, contract)
+
+    def _unproved(self, what: Any, name: str, does: str, kind: str) -> Judged:
+        """What says the same of the same name stands for all of them: only the first is told, the others are counted."""
+        told = self._told.get((name, does))
+        if told is None:
+            told = self._told[name, does] = Judged(Level.UNPROVED, what, name, does, kind=kind)
+        return told
 
     def _named(self, target: Value) -> tuple[str, str]:
         """What a callable is called and what it does, worked out once for each name."""
@@ -243,9 +260,7 @@ class _Judge:
         if looks:
             return Judged(level=Level.HARMFUL, what=call, name=name, does=looks, certain=False)
         verb = "makes an object of" if call.how.startswith("NEWOBJ") else "calls"
-        return Judged(
-            level=Level.UNPROVED, what=call, name=name, does=f"{verb} {name}, which is in no contract"
-        )
+        return self._unproved(call, name, f"{verb} {name}, which is in no contract", "call")
 
     def _outside(self, call: Call, name: str, contract: Contract) -> Judged:
         """The name has a contract, but the arguments are outside it."""
@@ -257,8 +272,11 @@ class _Judge:
             if type(made) is Global and made.module is not None and find(made.module, made.qualname) is None:
                 does = f"makes an object of {made.name}, which is in no contract"
                 return Judged(level=Level.UNPROVED, what=call, name=made.name, does=does)
-        does = f"calls {name} with arguments outside its contract"
-        return Judged(level=Level.UNPROVED, what=call, name=name, does=does)
+        named_only = not (contract.call or contract.new)
+        does = harm.outside(call, name, named_only=named_only)
+        if does:
+            return Judged(level=Level.HARMFUL, what=call, name=name, does=does, certain=False)
+        return self._unproved(call, name, f"calls {name} with arguments outside its contract", "call")
 
     # -- names
 
@@ -266,8 +284,7 @@ class _Judge:
         contract = find(found.module, found.qualname)
         handed_on = id(found) in passed
         if contract is not None and contract.only_called and handed_on:
-            does = f"hands on {found.name}, which is safe only with the arguments seen here"
-            yield Judged(level=Level.UNPROVED, what=found, name=found.name, does=does, kind="lookup")
+            yield self._handed(found, contract)
         if contract is not None or id(found) in self._called:
             return
         if found.module is None:
@@ -290,6 +307,13 @@ class _Judge:
             yield Judged(level=Level.UNPROVED, what=found, name=found.name, kind="lookup",
                          does=f"imports {found.name}, which is in no contract")  # fmt: skip
 
+    def _handed(self, found: Global, contract: Contract) -> Judged:
+        """What is safe as it stands here, and is not where somebody else calls it."""
+        harmful = harm.harm_of(found.name) if not contract.call else ""
+        does = f"hands on {found.name}, which {harmful or 'is safe only with the arguments seen here'}"
+        level = Level.HARMFUL if harmful else Level.UNPROVED
+        return Judged(level=level, what=found, name=found.name, does=does, kind="lookup")
+
     def _passed(self) -> set[int]:
         """Names that stand in arguments or in state: somebody may call them."""
         if self._seen is None:
@@ -298,22 +322,22 @@ class _Judge:
 
     # -- state
 
-    def _change(self, change: Change) -> Iterator[Judged]:
+    def _change(self, change: Change) -> Judged | None:
         target = change.target
         if type(target) is not Call:
-            yield self._on_name(change, target)
-            return
-        contract = contract_of(target)
+            return self._on_name(change, target)
+        if target is not self._changed[0]:
+            self._changed = (target, contract_of(target))
+        contract = self._changed[1]
         if contract is not None and self._change_allowed(change, target, contract):
-            return
+            return None
         if contract is None and _is_unproved(target):
-            return  # the object itself is named as unproved; its state is part of the same doubt
+            return None  # the object itself is named as unproved; its state is part of the same doubt
         name = class_of(target).replace(":", ".") or _spelled(target.callable)
-        if contract is not None and contract.otherwise and _executes(change.value):
-            yield Judged(level=Level.HARMFUL, what=change, name=name, kind="state", does=contract.otherwise)
-            return
-        does = f"sets state on {name} that is outside its contract"
-        yield Judged(level=Level.UNPROVED, what=change, name=name, kind="state", does=does)
+        does = _harm_of_state(change, contract) if contract is not None else ""
+        if does:
+            return Judged(level=Level.HARMFUL, what=change, name=name, kind="state", does=does)
+        return self._unproved(change, name, f"sets state on {name} that is outside its contract", "state")
 
     def _change_allowed(self, change: Change, target: Call, contract: Contract) -> bool:
         if change.how == "BUILD":
@@ -321,7 +345,9 @@ class _Judge:
             return not _sets(change.value, contract.never) and any(
                 fits(change.value, s, use) for s in contract.state
             )
-        kind = {"APPEND": "list", "APPENDS": "list", "SETITEMS": "dict", "ADDITEMS": "set"}[change.how]
+        kind = _FILLED[change.how]
+        if kind == "dict" and "members" in contract.items:
+            return all(type(key) is str and not reserved(key) for key in change.value[::2])
         return kind in contract.items
 
     def _on_name(self, change: Change, target: Value) -> Judged:
@@ -330,22 +356,25 @@ class _Judge:
             does = f"changes {target.name} for the whole process"
             return Judged(level=Level.HARMFUL, what=change, name=target.name, does=does, kind="state")
         name = type(target).__name__.lower()
-        return Judged(
-            level=Level.UNPROVED, what=change, name=name, does=f"sets state on a {name}", kind="state"
-        )
+        return self._unproved(change, name, f"sets state on a {name}", "state")
 
     # -- the rest
 
     def _persistents(self) -> Iterator[Judged]:
         for found in self._program.persistents:
             if self._happens(found) and found.module is None and storage_of(found) is None:
-                yield Judged(level=Level.UNPROVED, what=found, name="persistent id", kind="persistent",
-                             does="asks the loading program for an object by an id that is no torch storage")  # fmt: skip
+                does = "asks the loading program for an object by an id that is no torch storage"
+                yield self._unproved(found, "persistent id", does, "persistent")
 
     def _extensions(self) -> Iterator[Judged]:
+        told: dict[int, Judged] = {}
         for found in self._program.extensions:
-            yield Judged(level=Level.UNPROVED, what=found, name=f"extension {found.code}", kind="extension",
-                         does=f"uses extension code {found.code}, whose name is not in the file")  # fmt: skip
+            if found.code in told:
+                yield told[found.code]
+                continue
+            does = f"uses extension code {found.code}, whose name is not in the file"
+            told[found.code] = self._unproved(found, f"extension {found.code}", does, "extension")
+            yield told[found.code]
 
     def _buffers(self) -> Iterator[Judged]:
         found = (
@@ -363,6 +392,10 @@ class _Judge:
             )
 
 
+_FILLED = {"APPEND": "list", "APPENDS": "list", "SETITEMS": "dict", "ADDITEMS": "set"}
+"""How something is filled → like what."""
+
+
 def _base_fits(base: Value, state: Value, index: int) -> bool:
     """The base class and its state: `object, None`, or a plain container with what it holds."""
     name = f"{base.module}:{base.qualname}" if type(base) is Global else ""
@@ -378,8 +411,9 @@ def _handed_on(program: PickleProgram) -> set[int]:
     Arguments and states of objects inside are arguments and states of the program too, so that only containers are entered.
     """
     todo: list[Value] = [change.value for change in program.changes]
+    todo += [found.pid for found in program.persistents]
     for call in program.calls:
-        todo += (call.args, call.kwargs) if array_call(call) is None else call.args[1:3]
+        todo += _arguments(call)
     names: set[int] = set()
     seen: set[int] = set()
     while todo:
@@ -396,9 +430,52 @@ def _handed_on(program: PickleProgram) -> set[int]:
     return names
 
 
+def _arguments(call: Call) -> tuple[Value, ...]:
+    """What a call hands on: not the function or class that a known maker takes as its first argument and is judged with."""
+    if array_call(call) is not None:
+        return tuple(call.args[1:3])
+    target = call.callable
+    contract = find(target.module, target.qualname) if type(target) is Global else None
+    takes = contract is not None and (contract.makes == "@0" or "typed-rebuild" in contract.checks)
+    first = call.args[0] if takes and type(call.args) is tuple and call.args else None
+    known = type(first) is Global and find(first.module, first.qualname) is not None
+    return (call.args[1:] if known else call.args, call.kwargs)
+
+
 def _is_deep(target: Value) -> bool:
     """What a call gives that itself calls what a call gives: nobody can name it."""
     return type(target) is Call and type(target.callable) is Call and type(target.callable.callable) is Call
+
+
+def _harm_of_state(change: Change, contract: Contract) -> str:
+    """What state outside of a contract does, where that has a name."""
+    names = change.value[::2] if change.how == "SETITEMS" else _attributes(change.value)
+    if "members" in contract.items or change.how == "BUILD":
+        found = next((name for name in names if type(name) is str and name in HOOKS), "")
+        if found:
+            return f"sets {found}, which the interpreter or numpy calls"
+    if change.how == "BUILD" and _sets(change.value, contract.never):
+        return f"replaces what {contract.name.replace(':', '.')} itself calls while it is loaded"
+    if contract.otherwise and not contract.state:
+        return contract.otherwise
+    if not contract.otherwise:
+        return ""
+    attacks = _executes(change.value) or broken_tree(change.value) or outside_blocks(change.value)
+    return contract.otherwise if attacks else ""
+
+
+HOOKS = frozenset({
+    "__setstate__", "__reduce__", "__reduce_ex__", "__class__", "__call__", "__del__", "__init__", "__new__", "__getattr__",
+    "__getattribute__", "__setattr__", "__array__", "__array_interface__", "__array_struct__", "__globals__", "__code__",
+})  # fmt: skip
+"""Names that are looked up on an object while it, or what holds it, is loaded."""
+
+
+def _attributes(state: Value) -> Iterator[Value]:
+    """Names that BUILD sets."""
+    for part in state if type(state) is tuple else (state,):
+        if type(part) is Dict:
+            yield from part[::2]
 
 
 def _executes(state: Value) -> bool:
@@ -414,10 +491,7 @@ def _sets(state: Value, names: tuple[str, ...]) -> bool:
     """Whether a state sets one of these attributes."""
     if not names:
         return False
-    parts = state if type(state) is tuple else (state,)
-    return any(
-        type(part) is Dict and any(type(key) is str and key in names for key in part[::2]) for part in parts
-    )
+    return any(type(key) is str and key in names for key in _attributes(state))
 
 
 _BASES = {

@@ -3,10 +3,10 @@
 import re
 from math import prod
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.numpy import dtype_of_value
-from weighbridge.formats.pickle import Call, Dict, Global, List, Persistent, Value, pairs_of
+from weighbridge.formats.pickle import Call, Dict, List, Persistent, Value, pairs_of
 from weighbridge.scan.contracts.values import (
-    MAX_ITEMS,
     Use,
     are_attributes,
     are_sizes,
@@ -14,6 +14,7 @@ from weighbridge.scan.contracts.values import (
     has_only,
     is_bytes,
     is_plain,
+    of_library,
 )
 
 
@@ -60,7 +61,7 @@ def masked_state(value: Value, use: Use) -> bool:
     )
 
 
-_PARSERS = re.compile(
+_PARSERS = late(
     r"\ndef _parse_args\(self, (?:\w+, )* ?loc=0(?:, scale=1)?\):\n    return \((?:\w+, )*\), loc, (?:scale|1)\n"
     r"\ndef _parse_args_rvs\(self, (?:\w+, )* ?loc=0(?:, scale=1)?, size=None\):\n"
     r"    return self\._argcheck_rvs\((?:\w+, )* ?loc, (?:scale|1), size=size\)\n"
@@ -110,13 +111,18 @@ def optimizer_state(value: Value, use: Use) -> bool:
         return False
     for key, item in value.pairs():
         inner = item[1::2] if type(item) is Dict else item
-        if key == "param_groups" and not (type(item) is List and all(type(group) is Dict for group in item)):
+        if key == "param_groups" and not (type(item) is List and all(map(_is_group, item))):
             return False
         if key == "state" and not (mapping(item) and all(type(state) is Dict for state in values(item))):
             return False
         if key == "defaults" and (type(item) is not Dict or any(type(v) is Persistent for v in inner)):
             return False
     return True
+
+
+def _is_group(value: Value) -> bool:
+    """A dict whose parameters are a list: older optimizers go through them."""
+    return type(value) is Dict and all(type(item) is List for key, item in value.pairs() if key == "params")
 
 
 def mapping(value: Value) -> bool:
@@ -151,6 +157,64 @@ def buffer_state(value: Value, _: Use) -> bool:
     return type(value) is tuple and len(value) in (3, 4) and (value[-1] is None or value[-1] == Dict())
 
 
+_FRAME = frozenset(
+    {"_mgr", "_data", "_typ", "_metadata", "attrs", "_attrs", "_flags", "_name", "name", "_subtyp"}
+)
+_MANAGERS = frozenset(
+    f"{module}:{name}"
+    for module in ("pandas.core.internals.managers", "pandas.core.internals")
+    for name in ("BlockManager", "SingleBlockManager")
+)
+
+
+def frame_state(value: Value, use: Use) -> bool:
+    """Blocks of pandas' own, a kind, and names: any other attribute could be a setter, or take a method's place."""
+    if not has_only(value, _FRAME):
+        return False
+    found = dict(value.pairs())
+    managers = [found[key] for key in ("_mgr", "_data") if key in found]
+    names = found.get("_metadata")
+    return all(type(item) is Call and class_of(item) in _MANAGERS for item in managers) and (
+        names is None or (type(names) is List and all(type(name) is str for name in names))
+    )
+
+
+def arrow_state(value: Value, _: Use) -> bool:
+    """An array of Arrow's, a dtype, and nothing in the cache."""
+    if not has_only(value, frozenset({"_pa_array", "_data", "_dtype", "_cache", "_readonly"})):
+        return False
+    for key, item in value.pairs():
+        if key in ("_pa_array", "_data") and not (type(item) is Call and class_of(item) in _ARROW):
+            return False
+        if key == "_dtype" and not (type(item) is Call and class_of(item).startswith("pandas")):
+            return False
+        if key == "_cache" and not (type(item) is Dict and not item):
+            return False
+    return True
+
+
+_ARROW = frozenset({"pyarrow.lib:_restore_array", "pyarrow.lib:chunked_array"})
+
+
+MAX_LAYERS = 10_000
+
+
+def layers_state(value: Value, use: Use) -> bool:
+    """Attributes, with a number of layers that a loop over them ends with."""
+    return are_attributes(value, use) and all(
+        type(item) is int and 0 <= item <= MAX_LAYERS for key, item in value.pairs() if key == "num_layers"
+    )
+
+
+def random_state(value: Value, _: Use) -> bool:
+    """(version, tuple of 625 integers, a number or None): the second version goes through whatever stands there."""
+    if type(value) is not tuple or len(value) != 3 or type(value[1]) is not tuple:
+        return False
+    return (
+        value[0] in (2, 3) and all(type(n) is int for n in value[1]) and type(value[2]) in (float, type(None))
+    )
+
+
 def predictor_state(value: Value, use: Use) -> bool:
     """The attribute `nodes` is an array: its `astype` is called."""
     return are_attributes(value, use) and all(
@@ -176,17 +240,7 @@ def index_data(value: Value, use: Use) -> bool:
     return all(type(key) is str and (is_plain(item, use) or of_library(item)) for key, item in value.pairs())
 
 
-def of_library(value: Value) -> bool:
-    """Plain values and objects of known libraries."""
-    if type(value) in (tuple, List):
-        return all(of_library(item) or is_plain(item, Use(at=0)) for item in value[:MAX_ITEMS])
-    if type(value) is not Call:
-        return type(value) is Global
-    top = class_of(value).partition(":")[0].partition(".")[0]
-    return top in ("numpy", "pandas", "datetime", "builtins", "joblib", "zoneinfo")
-
-
-_PLAIN_REPR = re.compile(
+_PLAIN_REPR = late(
     r"range\(-?\d{1,18}, -?\d{1,18}(?:, -?\d{1,18})?\)|slice\((?:(?:None|-?\d{1,18})(?:, (?!\))|(?=\)))){3}\)|Ellipsis|NotImplemented|None",
     re.ASCII,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from weighbridge.formats.pickle import Blob, Call, Dict, Global, Value
+from weighbridge.formats.pickle import Blob, Call, Dict, Global, List, Value
 from weighbridge.scan.contracts.book import Contract, find, find_named
 
 
@@ -86,10 +86,10 @@ def is_dict(value: Value, _: Use) -> bool:
 
 def are_attributes(value: Value, _: Use) -> bool:
     """A dict of plain attribute names: BUILD fills `__dict__` with it, or sets it attribute by attribute."""
-    return type(value) is Dict and all(type(key) is str and not _reserved(key) for key in value[::2])
+    return type(value) is Dict and all(type(key) is str and not reserved(key) for key in value[::2])
 
 
-def _reserved(name: str) -> bool:
+def reserved(name: str) -> bool:
     """Names whose meaning is the interpreter's: `__class__`, `__reduce__`, …"""
     return name.startswith("__") and name.endswith("__") and name not in _ONLY_TEXT
 
@@ -141,3 +141,19 @@ def has_only(value: Value, names: frozenset[str]) -> bool:
 def are_sizes(value: Value) -> bool:
     """A tuple of sizes."""
     return type(value) is tuple and len(value) <= 64 and all(is_size(item) for item in value)
+
+
+LIBRARIES = frozenset({"numpy", "pandas", "pyarrow", "datetime", "builtins", "joblib", "zoneinfo"})
+MAX_NESTED = 8
+
+
+def of_library(value: Value, depth: int = 0) -> bool:
+    """Objects of known libraries, and plain values in containers: methods of theirs may be called."""
+    if type(value) in (tuple, List):
+        return depth < MAX_NESTED and all(
+            is_plain(item, Use(at=0)) or of_library(item, depth + 1) for item in value[:MAX_ITEMS]
+        )
+    if type(value) is not Call:
+        return type(value) is Global
+    top = class_of(value).partition(":")[0].partition(".")[0]
+    return top in LIBRARIES

@@ -14,6 +14,7 @@ READS = "reads a file whose path the model chooses"
 WRITES = "writes a file whose path the model chooses"
 LIBRARY = "needs a native library that nobody here knows, loaded into the process that runs the model"
 """Of Paddle's dialect for such operators, and of MXNet, which is retired: no later version has more of its own."""
+CONNECTS = "connects to another machine, whose address the model chooses"
 POINTER = "calls the machine address that stands in the model"
 
 
@@ -29,6 +30,10 @@ HARM: dict[str, dict[str, str]] = {
     "paddle": {
         "py_func": PYTHON, "pylayer": PYTHON, "py_layer": PYTHON, "create_py_reader": PYTHON, "load": READS, "load_combine": READS,
         "read_file": READS, "save": WRITES, "save_combine": WRITES,
+        **dict.fromkeys((
+            "listen_and_serv", "fl_listen_and_serv", "heter_listen_and_serv", "send", "recv", "send_and_recv", "recv_save", "prefetch",
+            "checkpoint_notify", "gen_nccl_id", "c_gen_nccl_id", "c_gen_bkcl_id", "distributed_lookup_table",
+        ), CONNECTS),
     },
     "mxnet": {
         "Custom": PYTHON, "_CustomFunction": PYTHON, "CustomFunction": PYTHON, "_npi_Custom": PYTHON, "_Native": POINTER, "_NDArray": POINTER,

@@ -4,16 +4,14 @@ MXNet's symbols, Paddle's newer programs and XGBoost's models are JSON. Which of
 content; any other JSON gives nothing. A key that stands twice gives one view for each value.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.framework import Call, FrameworkReading, Text, counted_calls
-from weighbridge.formats.gguf import GgufReading
-from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Anomaly, Reading
 
-RECORDS = re.compile(r"quantize\.imatrix\.|general\.(description|source|license)|tokenizer\.chat_template")
+RECORDS = late(r"quantize\.imatrix\.|general\.(description|source|license)|tokenizer\.chat_template")
 """Metadata of GGUF that tells how the file was made, with the paths of whoever made it; and templates, which have rules of
 their own."""
 
@@ -33,28 +31,44 @@ def views(reading: Reading) -> Iterator[View]:
     if isinstance(reading, FrameworkReading):
         family = reading.format.partition("-")[0]
         yield View(family, reading.calls, reading.texts, reading.anomalies)
-    elif isinstance(reading, JsonReading) and reading.format == "json":
-        for value in reading.views:
-            yield from _of_json(value)
-    elif isinstance(reading, GgufReading):
+    elif reading.format == "json":
+        yield from _of_document(reading)
+    elif reading.format == "gguf":
+        yield from _of_gguf(reading)
+    elif reading.format in ("safetensors", "onnx"):
+        yield View(reading.format, texts=tuple(text for text in _notes(reading) if not _is_prose(text.value)))
+
+
+def _of_document(reading: Reading) -> Iterator[View]:
+    from weighbridge.formats.json import JsonReading  # each reader only for files of its format
+
+    for value in reading.views if isinstance(reading, JsonReading) else ():
+        yield from _of_json(value)
+
+
+def _of_gguf(reading: Reading) -> Iterator[View]:
+    from weighbridge.formats.gguf import GgufReading
+
+    if isinstance(reading, GgufReading):
         pairs = (p for p in reading.metadata if isinstance(p.value, str) and not _is_prose(p.value))
         texts = (
             Text(pair.value, f"key {pair.key}", pair.offset) for pair in pairs if not RECORDS.match(pair.key)
         )
         yield View("gguf", texts=tuple(texts))
-    elif reading.format in ("safetensors", "onnx"):
-        yield View(reading.format, texts=tuple(text for text in _notes(reading) if not _is_prose(text.value)))
 
 
 def _notes(reading: Reading) -> Iterator[Text]:
     """The free metadata of formats that hold nothing else a program could take for a command."""
-    from weighbridge.formats.onnx import OnnxReading  # only for files of these formats
-    from weighbridge.formats.safetensors import SafetensorsReading
+    if reading.format == "safetensors":
+        from weighbridge.formats.safetensors import SafetensorsReading
 
-    if isinstance(reading, SafetensorsReading):
-        yield from (Text(value, f"__metadata__ {key}") for key, value in reading.metadata)
-    elif isinstance(reading, OnnxReading):
-        yield from reading.texts
+        if isinstance(reading, SafetensorsReading):
+            yield from (Text(value, f"__metadata__ {key}") for key, value in reading.metadata)
+    else:
+        from weighbridge.formats.onnx import OnnxReading
+
+        if isinstance(reading, OnnxReading):
+            yield from reading.texts
 
 
 def _is_prose(text: str) -> bool:

@@ -110,7 +110,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tfjs-weights", ("json", "folder")),
     # side files
     ("config-remote-code", ("json", "yaml", "folder")),
-    ("remote-code-elsewhere", ("json", "yaml")),
+    ("remote-code-elsewhere", ("json", "yaml", "text")),
     ("config-names-code", ("json", "yaml")),
     ("config-yaml-tag", ("yaml",)),
     ("config-yaml-bomb", ("yaml",)),
@@ -125,6 +125,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("site-path-code", ("text",)),
     ("script-does-harm", ("script", "text")),
     ("text-active", ("text",)),
+    ("text-instructs-model", ("text", "html")),
+    ("workspace-runs-code", ("json", "xml", "text", "script")),
     ("document-active", ("pdf", "ole", "rtf", "windows-shortcut", "postscript")),
     ("json-duplicate-key", ("json", "jsonl", "notebook", "yaml")),
     ("python-import-time-danger", ("python", "folder")),

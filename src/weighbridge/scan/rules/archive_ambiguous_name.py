@@ -8,7 +8,7 @@ from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
 CODES = frozenset({"path-backslash", "path-dots", "path-reserved", "similar-names"})
-DOUBTFUL = frozenset({"path-nul"})
+DOUBTFUL = frozenset({"path-colon", "path-nul"})
 
 
 class ArchiveAmbiguousName(Rule):
@@ -20,7 +20,8 @@ class ArchiveAmbiguousName(Rule):
     ## Why is this bad?
     One reader takes such a member for a file of its own, the next for another member, and a check that looked at one of
     them says nothing about the other. PyTorch looks records up without regard to case; many file systems do the same.
-    All contents are examined under every name, so this alone does not fail a file; a NUL leaves it undecided.
+    All contents are examined under every name, so this alone does not fail a file; a NUL or a colon
+    leaves it undecided.
 
     ## Example
     A zip file with `model/data.pkl` and `model/DATA.PKL`.

@@ -7,14 +7,14 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-CODES = frozenset({"path-escapes", "path-startup"})
+CODES = frozenset({"path-drive", "path-escapes", "path-startup", "path-stream"})
 
 
 class ArchivePathEscape(Rule):
     """
     ## What it does
     Looks at every name in zip and tar files under the rules of POSIX and of Windows: absolute paths, drives, `..` that
-    climbs above the root, with `/` or `\\\\` as separators. Files that start programs by their place (keys of an SSH server,
+    climbs above the root, with `/` or `\\\\` as separators; streams of NTFS (`model.bin:sample.exe`). Files that start programs by their place (keys of an SSH server,
     hooks of git, autostart entries) are reported too.
 
     ## Why is this bad?

@@ -17,6 +17,7 @@ _RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:\s*([^{}]{0,2000})")
 _HARMLESS = frozenset(
     ["oc.env", "oc.decode", "oc.create", "oc.select", "oc.dict.keys", "oc.dict.values", "oc.deprecated", "now", "hydra", "hydra.job", "hydra.runtime", "choices", "add", "sum", "sub", "mul", "div", "multiply", "divide", "len", "join", "concat", "int", "max", "min", "ceil", "floor", "round", "if", "eq", "not"]
 )  # fmt: skip
+_SECRET = re.compile(r"(?i)secret|token|passw|credential|api_?key|private|access_?key")
 _EVALUATES = re.compile(
     r"(?i)(eval|exec|python|py|code|lambda|import|shell|sh|cmd|system|call|instantiate|get_class|get_method)\Z"
 )
@@ -121,7 +122,10 @@ class ConfigExpression(Rule):
     def _resolver(self, place: Place, name: str, argument: str) -> Iterator[Finding]:
         if name == "oc.env":
             message = f"reads {argument[:60]} from the environment of whoever loads it"
-            yield self.finding(place, message, severity=Severity.NOTE)
+            secret = _SECRET.search(argument.partition(",")[0]) is not None
+            yield self.finding(
+                place, message, severity=Severity.WARNING if secret else Severity.NOTE, doubt=secret
+            )
         elif _EVALUATES.search(name) and (what := _python_harm(argument.strip("'\""))):
             yield self.finding(
                 place, f"the resolver {name} evaluates its text, and {what}", severity=Severity.ERROR

@@ -2,12 +2,14 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.json import JsonReading, Path
+from weighbridge.formats.membernames import escapes
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
@@ -35,8 +37,8 @@ class ConfigSystemFile(Rule):
     r"""
     ## What it does
     Looks in JSON and YAML for paths, under keys that loaders open, of files that belong to the system or to its user
-    (`/etc/passwd`, `/proc/self`, `~/.ssh`), of shares in a network, and of folders far above the model, and for native
-    libraries that a config has loaded.
+    (`/etc/passwd`, `/proc/self`, `~/.ssh`), of shares in a network, and of folders far above the model, for native
+    libraries that a config has loaded, and for chat templates whose name is a path out of the model.
 
     ## Why is this bad?
     A loader that joins such a path reads the file into a vocabulary, an answer or an error message, and one that follows a
@@ -54,7 +56,7 @@ class ConfigSystemFile(Rule):
     Paths of the machine on which a model was made (`/home/user/model`) are ordinary and not told.
 
     ## References
-    - CVE-2025-12058 (Keras, a vocabulary's path)
+    - CVE-2025-12058 (Keras, a vocabulary's path), CVE-2026-9856 (transformers, the name of a chat template)
     """
 
     name = "config-system-file"
@@ -75,9 +77,25 @@ def _told(reading: JsonReading, file: str) -> Iterator[tuple[Path, str, str]]:
     for path, item in reading.objects:
         if len(item) > 2000:
             continue  # a vocabulary
+        for name in _template_names(item):
+            yield (
+                (*path, "chat_template"),
+                name,
+                "is saved again outside of the folder, by the name of a template",
+            )
         for key, value in item.items():
             if isinstance(value, str) and len(value) < 1000 and (what := _meaning(key, value.strip(), file)):
                 yield (*path, key), value, what
+
+
+def _template_names(item: Mapping[str, Any]) -> Iterator[str]:
+    """Names of chat templates that lead out: saving the tokenizer makes a file of each."""
+    templates = item.get("chat_template")
+    if isinstance(templates, list):
+        names = [one.get("name") for one in templates if isinstance(one, dict)]
+    else:
+        names = list(templates) if isinstance(templates, dict) else []
+    yield from (name for name in names if isinstance(name, str) and escapes(name))
 
 
 def _meaning(key: str, value: str, file: str) -> str:

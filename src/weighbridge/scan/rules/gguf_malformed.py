@@ -14,15 +14,35 @@ BROKEN = frozenset(
         "count-overflow",
         "duplicate-key",
         "duplicate-tensor",
+        "key-empty",
         "length-overflow",
         "list-length",
+        "name-escapes",
         "number-absurd",
+        "split-number",
+        "token-absurd",
     }
-    | {"out-of-file", "overlap", "shape-overflow", "too-many-dims", "type-invalid", "value-type"}
+    | {
+        "out-of-file",
+        "overlap",
+        "shape-empty",
+        "shape-overflow",
+        "too-many-dims",
+        "type-invalid",
+        "value-type",
+    }
 )
 DOUBTFUL = frozenset(
-    {"alignment-large", "array-nesting", "bool-invalid", "hole", "name-too-long", "offset-unaligned"}
-    | {"padding-not-zero", "trailing-bytes", "type-unknown"}
+    {
+        "alignment-large",
+        "array-nesting",
+        "bool-invalid",
+        "hole",
+        "name-nul",
+        "name-too-long",
+        "offset-unaligned",
+    }
+    | {"padding-not-zero", "token-beyond", "trailing-bytes", "type-unknown"}
 )
 
 
@@ -32,7 +52,7 @@ class GgufMalformed(Rule):
     ## What it does
     Checks every count, length, dimension, element type, offset and size of the header against the file: nothing may
     overflow, lie behind the end, overlap, stand twice, or be left out of the tensor table; the alignment must be a power
-    of two.
+    of two, a shard one of its model's, a special token one of the vocabulary's.
 
     ## Why is this bad?
     llama.cpp, Ollama and others parse these numbers in C, C++ and Go. Sizes that overflow gave heap writes

@@ -2,17 +2,30 @@
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.json import JsonReading, weight_map
+from weighbridge.core.pattern import late
+from weighbridge.core.value import replace
 from weighbridge.scan.rule import Folder, Rule
+
+if TYPE_CHECKING:
+    from weighbridge.formats.gguf import GgufReading
+    from weighbridge.formats.json import JsonReading
+
+MAX_SHARDS = 10_000
+_SHARD = late(r"-\d{5}-of-\d{5}\.gguf\Z")
+
+
+def _some(reading: "GgufReading") -> range:
+    return range(1, min(reading.shards, MAX_SHARDS) + 1)
 
 
 class IndexMissingShard(Rule):
     """
     ## What it does
-    Looks for shards that the index of a sharded model names and that are not in the artifact.
+    Looks for shards that the index of a sharded model, or a shard of a split GGUF model, names and that are not in the
+    artifact.
 
     ## Why is this bad?
     Part of the model was not weighed. A loader may fetch it from elsewhere, or from a cache, and use what it finds.
@@ -36,13 +49,36 @@ class IndexMissingShard(Rule):
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """One finding a shard."""
+        if not folder.readings:
+            return
+        from weighbridge.formats.gguf import GgufReading  # only beside documents
+        from weighbridge.formats.json import JsonReading
+
         present = {member.path for member in folder.artifact.members}
         for path, readings in folder.readings.items():
             for reading in readings:
                 if isinstance(reading, JsonReading):
                     yield from self._missing(reading, path, present)
+                elif isinstance(reading, GgufReading):
+                    yield from self._split(reading, path, present)
 
-    def _missing(self, reading: JsonReading, path: str, present: set[str]) -> Iterator[Finding]:
+    def _split(self, reading: "GgufReading", path: str, present: set[str]) -> Iterator[Finding]:
+        """llama.cpp takes the names of the other shards from the name of the first."""
+        found = _SHARD.search(path)
+        names = (
+            [f"{path[: found.start()]}-{n:05d}-of-{reading.shards:05d}.gguf" for n in _some(reading)]
+            if found
+            else []
+        )
+        missing = [name for name in names if name not in present]
+        if missing or not found or reading.shards > MAX_SHARDS:
+            which = f'the shard "{posixpath.basename(missing[0])[:200]}"' if missing else "one of the shards"
+            message = f"{which} is not here, of {reading.shards} that the model has"
+            yield self.finding(Place(path=path), message, doubt=True)
+
+    def _missing(self, reading: "JsonReading", path: str, present: set[str]) -> Iterator[Finding]:
+        from weighbridge.formats.json import weight_map
+
         for tensor, shard in weight_map(reading):
             target = posixpath.normpath(posixpath.join(posixpath.dirname(path), shard))
             if target not in present and not target.startswith("../"):

@@ -8,6 +8,7 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.keras import KerasObject, objects_in, pairs_in, switches_in
+from weighbridge.formats.membernames import escapes
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
@@ -17,7 +18,8 @@ class KerasUnsafeModule(Rule):
     ## What it does
     Finds classes and functions in a Keras configuration that reach outside of Keras: anything of Python's own modules,
     functions of Keras, TensorFlow and others that open files or addresses or turn safe mode off, layers that load another
-    model (`TFSMLayer`, `TorchModuleWrapper`), vocabularies that are a path or an address, and a safe mode that is off.
+    model (`TFSMLayer`, `TorchModuleWrapper`), vocabularies that are a path or an address, layers whose name is a path that
+    leads out of the model, and a safe mode that is off.
 
     ## Why is this bad?
     Keras imports what the configuration names and calls it with the arguments that stand beside it, while the model is
@@ -35,7 +37,7 @@ class KerasUnsafeModule(Rule):
     Which of these a certain version of Keras still follows is not looked at.
 
     ## References
-    - CVE-2025-1550, CVE-2025-8747, CVE-2025-9906, CVE-2025-12058, CVE-2025-12060, CVE-2026-1462
+    - CVE-2025-1550, CVE-2025-8747, CVE-2025-9906, CVE-2025-12058, CVE-2025-12060, CVE-2026-1462, CVE-2026-12479
     """
 
     name = "keras-unsafe-module"
@@ -74,5 +76,16 @@ def _harm(item: KerasObject) -> str:
         return f'loading the model looks up "{visible(full)}" and calls it'
     if keras.is_foreign(item):
         return f'a "{item.class_name}" layer {keras.FOREIGN[item.class_name]}'
-    path = keras.reads_file(item)
-    return f'a vocabulary is read from "{visible(path)}" when the model is loaded' if path else ""
+    if path := keras.reads_file(item):
+        return f'a vocabulary is read from "{visible(path)}" when the model is loaded'
+    if path := _leads_out(item):
+        return f'the name "{visible(path)}" of a layer is a path out of the model, and its state lies there'
+    return ""
+
+
+def _leads_out(item: KerasObject) -> str:
+    """A name that becomes a path outside. A slash in front is none of Keras 2's, which names layers after scopes."""
+    name = item.config.get("name") if isinstance(item.config, dict) else None
+    if not isinstance(name, str):
+        return ""
+    return name if escapes(name if item.module is not None else name.lstrip("/")) else ""

@@ -11,10 +11,11 @@ from weighbridge.scan.rule import Rule
 class LfsPointerRule(Rule):
     """
     ## What it does
-    Says that a file is only a git-lfs pointer.
+    Says that a file is only a git-lfs pointer. One whose object is not a digest but a path is an error.
 
     ## Why is this bad?
-    The weights were not weighed: the real file is fetched later, from elsewhere.
+    The weights were not weighed: the real file is fetched later, from elsewhere. A client that
+    believes a path takes some other file of the machine for the model.
 
     ## Example
     ```
@@ -40,6 +41,8 @@ class LfsPointerRule(Rule):
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a pointer."""
-        if isinstance(reading, LfsPointer):
+        if reading.anomalies:
+            yield from self.noted(reading, place, ("oid-path",), severity=Severity.ERROR)
+        elif isinstance(reading, LfsPointer):
             message = f"the file of {reading.real_size} bytes is not here, only a pointer to sha256:{reading.oid[:12]}…"
             yield self.finding(place, message, doubt=True, fix="git lfs pull")

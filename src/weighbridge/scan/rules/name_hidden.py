@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Iterator
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.scan.rule import Folder, Rule
 
-_ENDS = re.compile(r"(^|/)[^/]*[ .](/|$)")
-_DECEIVES = re.compile(
+_ENDS = late(r"(^|/)[^/]*[ .](/|$)")
+_DECEIVES = late(
     r"(?i)\.(safetensors|json|txt|md|png|jpe?g|gguf|onnx)\s*\.(py|sh|exe|bat|cmd|pkl|pickle|pt|pth|so|dll|js|vbs)$"
 )
 

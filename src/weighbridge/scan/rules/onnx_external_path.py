@@ -1,7 +1,7 @@
 """The rule `onnx-external-path`."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -78,25 +78,32 @@ class OnnxExternalPath(Rule):
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """Paths whose file is missing, a link, or too short."""
         members = {member.path: member for member in folder.artifact.members}
+        links = {found.path for found in folder.artifact.obstacles if found.code.startswith("link-")}
         for path, readings in folder.readings.items():
             for reading in readings:
                 if isinstance(reading, OnnxReading):
-                    yield from self._beside(reading, Place(path=path), members)
+                    yield from self._beside(reading, Place(path=path), members, links)
 
-    def _beside(self, reading: OnnxReading, place: Place, members: Mapping[str, Member]) -> Iterator[Finding]:
+    def _beside(
+        self, reading: OnnxReading, place: Place, members: Mapping[str, Member], links: Collection[str]
+    ) -> Iterator[Finding]:
         """One finding a file, of the first tensor that meets the trouble."""
         seen: set[tuple[str, str]] = set()
         for data in reading.external:
             if data.problem:
                 continue
             target = posixpath.normpath(posixpath.join(posixpath.dirname(place.path), data.location))
-            finding = self._target(_where(place, data), data, members.get(target))
+            finding = self._target(_where(place, data), data, members.get(target), target in links)
             if finding is not None and (target, finding.message) not in seen:
                 seen.add((target, finding.message))
                 yield finding
 
-    def _target(self, where: Place, data: ExternalData, member: Member | None) -> Finding | None:
+    def _target(
+        self, where: Place, data: ExternalData, member: Member | None, outside: bool
+    ) -> Finding | None:
         name = f'external data "{visible(data.location, 100)}"'
+        if outside:
+            return self.finding(where, f"{name} is a link that leads out of the model")
         if member is None:
             return self.finding(where, f"{name} is not here", severity=Severity.WARNING, doubt=True)
         if member.link is not None:

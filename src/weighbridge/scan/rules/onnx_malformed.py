@@ -11,9 +11,11 @@ BROKEN = frozenset(
     {
         "context-outside",
         "duplicate-tensor",
+        "external-key",
         "external-number",
         "function-cycle",
         "function-expansion",
+        "name-escapes",
         "nesting-too-deep",
     }
     | {"flatbuffer-out-of-bounds", "shape-overflow", "size-mismatch"}
@@ -28,6 +30,7 @@ DOUBTFUL = frozenset(
         "more",
         "name-too-long",
         "opset-missing",
+        "opset-not-imported",
     }
     | {"segment", "trailing-bytes", "unknown-field", "wire-type"}
 )
@@ -39,7 +42,7 @@ class OnnxMalformed(Rule):
     ## What it does
     Checks every message of the model: fields that the schema knows, once where it says once; tensors whose data is as
     long as their shape says; graphs, types and functions that end (no function inside itself, no inlining that
-    explodes); nothing behind the model.
+    explodes); an imported version for every set of operators; nothing behind the model.
 
     ## Why is this bad?
     Sizes that do not fit make a runtime read or write out of bounds. Functions that call each other twice per level

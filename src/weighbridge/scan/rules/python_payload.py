@@ -125,7 +125,10 @@ def _intentions(reading: PythonReading) -> Iterator[tuple[re.Pattern[str], str]]
 
 def _reaches(use: Use) -> bool:
     first = next(iter(use.arguments), None)
-    return isinstance(first, str) and re.search(r"@?__\w+__", first) is not None
+    return (
+        isinstance(first, str)
+        and re.search(r"__(?!(?:file|name|doc|version|path|package)__)\w+__", first) is not None
+    )
 
 
 def _calls(use: Use) -> bool:

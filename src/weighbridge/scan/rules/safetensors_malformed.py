@@ -18,6 +18,7 @@ BROKEN = frozenset(
         "name-escapes",
         "out-of-file",
         "overlap",
+        "rank-absurd",
         "shape-overflow",
         "size-mismatch",
         "trailing-bytes",
@@ -27,13 +28,15 @@ DOUBTFUL = frozenset(
     {
         "dtype-unknown",
         "empty-misplaced",
+        "entry-extra-key",
         "header-start",
         "metadata-not-strings",
         "more",
         "name-not-text",
+        "rank-large",
     }
 )
-HARMLESS = frozenset({"entry-extra-key", "header-padding"})
+HARMLESS = frozenset({"header-padding"})
 
 
 class SafetensorsMalformed(Rule):

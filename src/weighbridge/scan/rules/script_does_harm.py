@@ -13,7 +13,7 @@ from weighbridge.scan.shell_commands import harm
 
 _NAMES = re.compile(
     r"(?i)(^|/)(\w*dockerfile[\w.-]*|containerfile|makefile|gnumakefile|jenkinsfile|vagrantfile|procfile|justfile|rakefile|crontab|\.envrc|\.env"
-    r"|\.?bashrc|\.?zshrc|\.?profile|\.bash_profile|\.gitmodules|\.gitconfig|\.npmrc|\.pypirc|post-?install|pre-?commit|post-?(checkout|merge|commit))$"
+    r"|\.?bashrc|\.?zshrc|\.?profile|\.bash_profile|\.gitmodules|\.gitconfig|\.npmrc|\.pypirc|config\.pbtxt|\.rprofile(\.site)?|\.renviron|mlproject|post-?install|pre-?commit|post-?(checkout|merge|commit))$"
     r"|\.(mk|dockerfile|service|timer|conf|inf|cmake|nix|tf|gradle)$|(^|/)\.git/(hooks/[\w-]+|config)$|(^|/)(tox\.ini|setup\.cfg|noxfile\.\w+|packages\.txt|apt\.txt|\.gitattributes"
     r"|postbuild|prebuild|start|\.condarc|pip\.conf|\.yarnrc|\.tool-versions|appveyor\.yml)$"
 )
@@ -31,6 +31,11 @@ _GIT = re.compile(
 )
 """Settings of git that start a program, or attack it (CVE-2018-17456, CVE-2018-11235)."""
 _GIT_NAMES = re.compile(r"(?i)(^|/)(\.git/config|\.gitconfig|\.gitmodules|\.gitattributes)$")
+_TRITON = re.compile(
+    r"(?m)^\s*(backend|runtime|default_model_filename)\s*:\s*\"(\.\.[/\\]|/|~|[A-Za-z]:|[^\"\n]*(/\.\./|\.(so|dll)\b|://))[^\"\n]*"
+    r"|key\s*:\s*\"(EXECUTION_ENV_PATH|cmdline|MODEL_REPOSITORY\w*|LIBRARY\w*|plugins?)\"[\s\S]{0,60}?string_value\s*:\s*\"(\.\.|/tmp|~|\w+://)[^\"\n]*"
+)
+"""Settings of Triton that load a library, or a program out of the model's folder."""
 _HOOK = re.compile(r"(^|/)\.git/hooks/[\w-]+$")
 _REGISTRY = re.compile(r"(?im)^\s*(@[\w-]+:)?(registry|index|index-url)\s*=\s*[\"']?http://")
 _SYSTEM_CALLS: dict[str, re.Pattern[str]] = {
@@ -100,6 +105,10 @@ class ScriptDoesHarm(Rule):
         suffix = name[name.rfind(".") :].lower()
         for pattern, message in (
             (_GIT if _GIT_NAMES.search(name) else None, "has git start a program"),
+            (
+                _TRITON if name.endswith("config.pbtxt") else None,
+                "has the server load what lies elsewhere, or is native",
+            ),
             (_REGISTRY, "fetches packages from an address that anybody on the way can change"),
             (_SYSTEM_CALLS.get(suffix) if script else None, "starts programs"),
         ):

@@ -10,6 +10,7 @@ from weighbridge.scan.rule import Rule
 BROKEN = frozenset(
     {
         "constant-bomb", "count-overflow", "duplicate-tensor", "function-cycle", "function-expansion", "index-out-of-range",
+        "name-escapes", "overlap",
         "nesting-too-deep", "offset-invalid", "out-of-file", "shape-overflow", "size-mismatch", "structure-invalid",
         "type-invalid",
     }

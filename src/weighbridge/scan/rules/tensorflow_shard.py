@@ -2,15 +2,17 @@
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from weighbridge.core.artifact import Member
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
-from weighbridge.formats.embedded import program_part
-from weighbridge.formats.tensorflow.checkpoint import IndexReading
 from weighbridge.scan.rule import Folder, Rule
+
+if TYPE_CHECKING:
+    from weighbridge.formats.tensorflow.checkpoint import IndexReading
 
 MAX_LOOKED = 20_000
 """Tensors of one checkpoint whose first bytes are looked at."""
@@ -47,6 +49,10 @@ class TensorflowShard(Rule):
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """One finding for each shard and reason."""
+        if not folder.readings:
+            return
+        from weighbridge.formats.tensorflow.checkpoint import IndexReading  # only beside documents
+
         members = {member.path: member for member in folder.artifact.members}
         for path, readings in folder.readings.items():
             for reading in readings:
@@ -55,7 +61,7 @@ class TensorflowShard(Rule):
                     if not folder.artifact.remote:
                         yield from self._programs(reading, path, members, folder)
 
-    def _shards(self, reading: IndexReading, path: str, members: Mapping[str, Member]) -> Iterator[Finding]:
+    def _shards(self, reading: "IndexReading", path: str, members: Mapping[str, Member]) -> Iterator[Finding]:
         place = Place(path=path)
         ends: dict[str, int] = {}
         for entry in reading.entries:
@@ -74,8 +80,10 @@ class TensorflowShard(Rule):
                 yield self.finding(where, message, severity=Severity.WARNING, doubt=True)
 
     def _programs(
-        self, reading: IndexReading, path: str, members: Mapping[str, Member], folder: Folder
+        self, reading: "IndexReading", path: str, members: Mapping[str, Member], folder: Folder
     ) -> Iterator[Finding]:
+        from weighbridge.formats.embedded import program_part
+
         sources: dict[str, Source] = {}
         for entry in reading.entries[:MAX_LOOKED]:
             member = members.get(posixpath.join(posixpath.dirname(path), entry.external))

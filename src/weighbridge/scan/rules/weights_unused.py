@@ -2,13 +2,15 @@
 
 import posixpath
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import counted, visible
-from weighbridge.formats.json import JsonReading
 from weighbridge.scan.rule import Folder, Rule
-from weighbridge.scan.weights.reading import WeightsReading
+
+if TYPE_CHECKING:
+    from weighbridge.formats.json import JsonReading
+    from weighbridge.scan.weights.reading import WeightsReading
 
 SHOWN = 20
 
@@ -43,6 +45,11 @@ class WeightsUnused(Rule):
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """One finding a file, and one for each index and shard that do not fit."""
+        if not folder.readings:
+            return
+        from weighbridge.formats.json import JsonReading  # only beside documents
+        from weighbridge.scan.weights.reading import WeightsReading
+
         weights = {
             path: reading
             for path, readings in folder.readings.items()
@@ -58,7 +65,7 @@ class WeightsUnused(Rule):
                     yield from self._index(path, reading, weights)
 
     def _index(
-        self, path: str, reading: JsonReading, weights: dict[str, WeightsReading]
+        self, path: str, reading: "JsonReading", weights: "dict[str, WeightsReading]"
     ) -> Iterator[Finding]:
         promised: dict[str, set[str]] = {}
         for tensor, shard in _named(reading):
@@ -84,7 +91,7 @@ class WeightsUnused(Rule):
         return self.finding(Place(path=path), message, severity=severity, trail=trail)
 
 
-def _named(reading: JsonReading) -> Iterator[tuple[str, str]]:
+def _named(reading: "JsonReading") -> Iterator[tuple[str, str]]:
     """Every (tensor, shard) of an index."""
     for view in reading.views:
         mapping = view.get("weight_map") if isinstance(view, dict) else None

@@ -1,0 +1,284 @@
+"""Judge very many statements: as `attestation.judge_one` does, at little more than what checking their signatures costs.
+
+Most lines of a large file look alike: a bundle of ours, a bare key that is trusted, its hint. Such a line takes a fast path:
+it is parsed by msgspec and written again, and only where that gives the very same bytes is it taken for what it was
+parsed as. That is the proof that no key stands in it twice and that no number, escape or encoding could be read in
+another way. Everything else, and every signature that does not hold, goes the slow way, so that both ways give one answer.
+"""
+
+import hashlib
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from weighbridge.attest.attestation import judge_one
+from weighbridge.core.errors import WeighbridgeError
+from weighbridge.core.evidence import Outcome
+from weighbridge.core.pattern import late
+from weighbridge.core.report import FILES_ALGORITHM
+from weighbridge.core.statement import (
+    MAX_STATEMENT,
+    MAX_SUBJECTS,
+    STATEMENT,
+    TENSORS_ALGORITHM,
+    Statement,
+    read_statement,
+)
+from weighbridge.sign import keys
+from weighbridge.sign.anchor import Anchor, KeyAnchor, SignerCheck, TimestampAuthority
+from weighbridge.sign.bundle import MEDIA_TYPE, Bundle, read_line, split_lines
+from weighbridge.sign.dsse import PAYLOAD_TYPE, pae
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+BLOCK = 128
+"""Lines that are parsed before they are verified."""
+
+
+class Judged(NamedTuple):
+    """One line, judged. Light, since there may be a hundred thousand."""
+
+    source: str
+    """The file and line."""
+    signer: SignerCheck
+    """PASS: somebody of the keyring signed it. Anything else: it is only claimed, and why."""
+    digest: str
+    """`sha256:…` of the payload; that of nothing where there is no payload."""
+    predicate_type: str
+    """"" where the statement could not be read."""
+    payload: bytes
+    code: str = ""
+    """Why the statement could not be read; "" where it could."""
+    why: str = ""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether somebody of the keyring stands behind a statement that could be read."""
+        return not self.code and self.signer.outcome is Outcome.PASS
+
+    @property
+    def statement(self) -> Statement | None:
+        """The statement, read when it is asked for; None where it could not be read."""
+        return None if self.code else read_statement(self.payload, "the statement")
+
+
+def judge_lines(
+    data: bytes,
+    name: str,
+    anchors: Sequence[Anchor],
+    authorities: Sequence[TimestampAuthority],
+    now: datetime,
+) -> Iterator[Judged]:
+    """Every line of a file of statements, in its order; nothing vanishes and nothing is raised."""
+    batch = _Batch(anchors, authorities, now)
+    lines = split_lines(data, name)
+    while block := tuple(islice(lines, BLOCK)):
+        # All that is parsed, then all that is verified: each stays in the processor's cache, which saves a tenth.
+        parsed = [batch.parse(line) for _, line in block]
+        for (source, line), found in zip(block, parsed, strict=True):
+            yield batch.judge(source, line, found)
+
+
+class _Key:
+    """A trusted key, as far as the fast path uses it."""
+
+    def __init__(self, public: "keys.PublicKey") -> None:
+        self.verify = _verifier(public)
+        self.fingerprint = keys.fingerprint(public)
+        self.check: SignerCheck | None = None
+        """What the slow path said of a line of this key without timestamps: with the same `now` it says so of all."""
+
+
+class _Parsed(NamedTuple):
+    key: _Key
+    kind: str
+    payload: bytes
+    signature: bytes
+
+
+class _Batch:
+    def __init__(
+        self, anchors: Sequence[Anchor], authorities: Sequence[TimestampAuthority], now: datetime
+    ) -> None:
+        self._anchors, self._authorities, self._now = anchors, authorities, now
+        self._keys = _by_hint(anchors)
+
+    def parse(self, line: bytes | Bundle) -> _Parsed | None:
+        """What the fast path needs of a line; None for a line that goes the slow way."""
+        taken = _take(line) if isinstance(line, bytes) else None
+        key = self._keys.get(taken[0]) if taken else None
+        if taken is None or key is None:
+            return None
+        _, payload, signature = taken
+        kind = _kind_of(payload)
+        return _Parsed(key, kind, payload, signature) if kind else None
+
+    def judge(self, source: str, line: bytes | Bundle, found: _Parsed | None) -> Judged:
+        if found is None:
+            return self._slowly(source, line)
+        key, kind, payload, signature = found
+        if key.check is None or not key.verify(signature, pae(payload)):
+            return self._slowly(source, line, key)
+        digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
+        return Judged(source, key.check, digest, kind, payload)
+
+    def _slowly(self, source: str, line: bytes | Bundle, key: _Key | None = None) -> Judged:
+        bundle = line if isinstance(line, Bundle) else read_line(line, source)
+        one = judge_one(bundle, self._anchors, self._authorities, self._now)
+        # Only a check that passed is worth to be known: it then holds for every line that this key made.
+        passed = one.signer.outcome is Outcome.PASS and not bundle.timestamps
+        if key is not None and passed and one.signer.key == key.fingerprint:
+            key.check = one.signer
+        kind = one.statement.predicate_type if one.statement else ""
+        return Judged(source, one.signer, one.digest, kind, bundle.envelope.payload, one.code, one.why)
+
+
+def _by_hint(anchors: Sequence[Anchor]) -> dict[str, _Key]:
+    found: dict[str, _Key] = {}
+    for anchor in anchors:
+        if isinstance(anchor, KeyAnchor):
+            try:
+                public = keys.load_public(anchor.public_key_pem)
+            except WeighbridgeError:
+                continue  # the slow path says so, where it matters
+            found.setdefault(keys.hint(public), _Key(public))
+    return found
+
+
+def _verifier(public: "keys.PublicKey") -> "Callable[[bytes, bytes], bool]":
+    """`keys.verify` for one key, with what does not change made once."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    extra = (ec.ECDSA(keys.hash_of(public)),) if isinstance(public, ec.EllipticCurvePublicKey) else ()
+    check: Any = public.verify
+
+    def verify(signature: bytes, signed: bytes) -> bool:
+        try:
+            check(signature, signed, *extra)
+        except Exception:  # wrong, or of no form at all: the slow path says which
+            return False
+        return True
+
+    return verify
+
+
+# ------------------------------------------------------------------------------------------------------- the fast path
+
+
+class _PublicKey(msgspec.Struct, forbid_unknown_fields=True):
+    hint: str
+
+
+class _Material(msgspec.Struct, forbid_unknown_fields=True):
+    public: _PublicKey = msgspec.field(name="publicKey")
+    entries: list[None] = msgspec.field(name="tlogEntries")
+
+
+class _Signature(msgspec.Struct, forbid_unknown_fields=True):
+    sig: str
+    keyid: str
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    payload: str
+    payload_type: str = msgspec.field(name="payloadType")
+    signatures: list[_Signature]
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    """A bundle as `write_bundle` writes it for a bare key, field by field in its order."""
+
+    media_type: str = msgspec.field(name="mediaType")
+    material: _Material = msgspec.field(name="verificationMaterial")
+    envelope: _Envelope = msgspec.field(name="dsseEnvelope")
+
+
+class _Subject(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    name: str = ""
+    digest: dict[str, str] = {}
+
+
+class _Statement(msgspec.Struct, forbid_unknown_fields=True):
+    """A statement as `write_statement` writes it, field by field in its order."""
+
+    type: str = msgspec.field(name="_type")
+    subjects: list[_Subject] = msgspec.field(name="subject")
+    kind: str = msgspec.field(name="predicateType")
+    predicate: dict[str, Any]
+
+
+_LINE = msgspec.json.Decoder(_Line)
+_STATEMENT = msgspec.json.Decoder(_Statement)
+_WRITE = msgspec.json.Encoder()
+MOST_CERTAIN = 1024**2
+"""Bytes of a line or payload beyond which nothing is gained here."""
+MAX_HINT = 200
+MAX_BRACKETS = 300
+"""Objects and lists of a payload: what could be nested too deeply for one of the two readers is left to the slow one."""
+
+
+def _take(line: bytes) -> tuple[str, bytes, bytes] | None:
+    """(hint, payload, signature) of a line that is beyond doubt a bundle of a bare key; None for every other line."""
+    line = line.removesuffix(b"\n")
+    try:
+        found = _LINE.decode(line) if len(line) <= MOST_CERTAIN else None
+    except msgspec.MsgspecError:
+        return None
+    if found is None or _WRITE.encode(found) != line or found.media_type != MEDIA_TYPE:
+        return None
+    envelope, hint = found.envelope, found.material.public.hint
+    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1 or found.material.entries:
+        return None
+    if envelope.signatures[0].keyid:
+        return None
+    payload, signature = _base64(envelope.payload), _base64(envelope.signatures[0].sig)
+    return (hint, payload, signature) if payload and signature and 0 < len(hint) <= MAX_HINT else None
+
+
+def _base64(text: str) -> bytes:
+    """As `dsse.decode_base64`; b"" for what that refuses."""
+    try:
+        data = a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return b""
+    # Strict leaves one thing open: bits of the last character that say nothing.
+    rest = len(data) % 3 or 3
+    return data if data and b2a_base64(data[-rest:], newline=False).decode("ascii") == text[-4:] else b""
+
+
+_HEX = late(r"(?:[0-9a-f]{2}){16,64}\Z")
+_KNOWN_ALGORITHMS = frozenset({"sha256", f"{FILES_ALGORITHM}sha256", f"{TENSORS_ALGORITHM}blake3"})
+
+
+def _kind_of(payload: bytes) -> str:
+    """The predicate type of a payload that is beyond doubt a statement which `read_statement` takes; "" for every other."""
+    if (
+        len(payload) > min(MOST_CERTAIN, MAX_STATEMENT)
+        or payload.count(b"{") + payload.count(b"[") > MAX_BRACKETS
+    ):
+        return ""
+    try:
+        found = _STATEMENT.decode(payload)
+    except msgspec.MsgspecError:
+        return ""
+    if _WRITE.encode(found) != payload or found.type != STATEMENT or not 0 < len(found.kind) <= 500:
+        return ""
+    return (
+        found.kind
+        if 0 < len(found.subjects) <= MAX_SUBJECTS and all(map(_is_subject, found.subjects))
+        else ""
+    )
+
+
+def _is_subject(subject: _Subject) -> bool:
+    """Whether `read_named` takes it, by a rule that is a little stricter."""
+    digests = subject.digest
+    if not digests or not digests.keys() <= _KNOWN_ALGORITHMS or len(subject.name) > 4096:
+        return False
+    return all(map(_HEX.match, digests.values()))

@@ -1,0 +1,313 @@
+"""The answers to `traced`, `data` and `approved`: does what people state about a model hold what a policy asks?
+
+Only statements that somebody of the keyring signed count, and only for whom the policy lets speak; distinct people are
+counted, by identity and by key, never documents. What could not be read leaves the answer UNKNOWN where it might have
+been what is missing. The idea of a layout follows in-toto: steps, who may do them, and that the products of one are the
+materials of the next (https://github.com/in-toto/specification, section 4.3).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from weighbridge.attest.attestation import Attestation
+from weighbridge.attest.chain import told_step
+from weighbridge.attest.predicates import kind_of, read
+from weighbridge.attest.predicates.review import TYPE as REVIEW
+from weighbridge.attest.predicates.review import Decision
+from weighbridge.attest.step import DESCENT, Relation, Step
+from weighbridge.attest.subject import Index, Subject, any_same
+from weighbridge.core.errors import InputError
+from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.statement import Named
+from weighbridge.core.text import counted, some, visible
+from weighbridge.policy.words import StepRule
+
+DATASET = "weighbridge.dataset/v1"
+
+
+# -- traced
+
+
+class _Told(NamedTuple):
+    """One step, told alike by enough people."""
+
+    step: Step
+    products: tuple[Named, ...]
+    by: tuple[str, ...]
+
+
+def traced(rules: Sequence[StepRule], subject: Subject, attestations: Sequence[Attestation]) -> Evidence:
+    """Whether the required steps are there, signed by those who may, each one's products the next one's materials."""
+    problem = _Layout(rules, subject, attestations).problem()
+    if problem is None:
+        names = " → ".join(visible(rule.name, 40) for rule in rules)
+        return Evidence(
+            question="traced", outcome=Outcome.PASS, why=f"{counted(len(rules), 'step')} signed: {names}",
+            by=", ".join(_signers_of(rules, attestations)),
+        )  # fmt: skip
+    code, why = problem
+    return _lacking("traced", code, why, attestations)
+
+
+def _signers_of(rules: Sequence[StepRule], attestations: Sequence[Attestation]) -> list[str]:
+    names = {rule.name for rule in rules}
+    told = [(one, told_step(one)) for one in attestations if one.is_signed]
+    return sorted({visible(one.signer.by, 100) for one, step in told if step and step.name in names})
+
+
+def _lacking(question: str, code: str, why: str, attestations: Sequence[Attestation]) -> Evidence:
+    """FAIL; UNKNOWN where a statement that nobody could read may be the one that is missing."""
+    unread = [one for one in attestations if one.statement is None or one.signer.outcome is Outcome.UNKNOWN]
+    details = tuple(
+        f"{visible(one.source, 100)}: {visible(one.why or one.signer.why, 200)}" for one in unread[:20]
+    )
+    outcome = Outcome.UNKNOWN if unread else Outcome.FAIL
+    return Evidence(question=question, outcome=outcome, why=why, code=code, details=details)
+
+
+class _Layout:
+    def __init__(
+        self, rules: Sequence[StepRule], subject: Subject, attestations: Sequence[Attestation]
+    ) -> None:
+        self._rules = {rule.name: rule for rule in rules}
+        self._order = [rule.name for rule in rules]
+        self._subject = subject
+        self._told = {rule.name: tuple(_told(rule, attestations)) for rule in rules}
+        self._all = attestations
+        about = Index(attestations, subject).about(subject.what)
+        self._about = {id(one.statement) for one in about}
+        self._good: dict[tuple[str, int], bool] = {}
+
+    def problem(self) -> tuple[str, str] | None:
+        """(code, sentence), or None where the chain holds."""
+        for name in self._order:
+            if not self._told[name]:
+                return self._missing(self._rules[name])
+        last = self._order[-1]
+        final = [place for place, told in enumerate(self._told[last]) if self._is_final(told)]
+        if not final:
+            return (
+                "step-other-model",
+                f'the step "{visible(last, 40)}" is signed for another model than this one',
+            )
+        if any(self._holds(last, place, ()) for place in final):
+            return self._outside(last)
+        return self._broken()
+
+    def _is_final(self, told: _Told) -> bool:
+        return any_same(told.products, [self._subject.what]) or any(
+            id(one.statement) in self._about
+            for one in self._all
+            if one.is_signed and told_step(one) == told.step
+        )
+
+    def _after(self, name: str) -> tuple[str, ...]:
+        rule = self._rules[name]
+        if rule.after is not None:
+            return rule.after
+        place = self._order.index(name)
+        return (self._order[place - 1],) if place else ()
+
+    def _holds(self, name: str, place: int, above: tuple[tuple[str, int], ...]) -> bool:
+        """Whether every step that this one must follow is connected to it, down to the first."""
+        at = (name, place)
+        if at in above:
+            return False
+        if at not in self._good:
+            here = self._told[name][place]
+            self._good[at] = all(
+                any(
+                    _follows(here, before) and self._holds(earlier, where, (*above, at))
+                    for where, before in enumerate(self._told.get(earlier, ()))
+                )
+                for earlier in self._after(name)
+            )
+        return self._good[at]
+
+    def _outside(self, last: str) -> tuple[str, str] | None:
+        """A required step that nothing leads to would not bind anything."""
+        reached, waiting = set[str](), [last]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += self._after(name)
+        loose = [name for name in self._order if name not in reached]
+        if not loose:
+            return None
+        return "step-loose", f"no step of the policy follows {some(loose)}, so nothing binds it to the model"
+
+    def _missing(self, rule: StepRule) -> tuple[str, str]:
+        shown = f'the step "{visible(rule.name, 40)}"'
+        stated = [one for one in self._all for step in (told_step(one),) if step and step.name == rule.name]
+        signed = [one for one in stated if one.is_signed]
+        if not stated:
+            return "step-missing", f"nobody states {shown}"
+        if not signed:
+            return "step-claimed", f"{shown} is only claimed: {visible(stated[0].signer.why, 160)}"
+        who = some(sorted({one.signer.by for one in signed}))
+        return "step-signer", f"{shown} is signed by {who}, which is not who or how many the policy asks for"
+
+    def _broken(self) -> tuple[str, str]:
+        for name in reversed(self._order):
+            for earlier in self._after(name):
+                linked = any(
+                    _follows(here, before)
+                    for here in self._told[name]
+                    for before in self._told.get(earlier, ())
+                )
+                if not linked:
+                    pair = f'"{visible(earlier, 40)}" left is not what "{visible(name, 40)}" took'
+                    return "step-disconnected", f"the chain is broken: what {pair}"
+        return "step-disconnected", "the chain is broken: the signed steps do not lead to this model"
+
+
+def _told(rule: StepRule, attestations: Sequence[Attestation]) -> Iterable[_Told]:
+    """The ways in which the step is told, each by as many different people as the rule asks for."""
+    groups: dict[object, list[tuple[Attestation, Step]]] = defaultdict(list)
+    for one in attestations:
+        step = told_step(one) if one.is_signed and _may_tell(rule, one) else None
+        if step is not None and step.name == rule.name and one.statement:
+            products = (*step.products, *one.statement.subjects)
+            materials = frozenset(material.what.digests for material in step.materials)
+            groups[frozenset(product.digests for product in products), materials].append((one, step))
+    for group in groups.values():
+        if people(one for one, _ in group) >= rule.threshold:
+            products = tuple(
+                dict.fromkeys(
+                    p for one, s in group if one.statement for p in (*s.products, *one.statement.subjects)
+                )
+            )
+            yield _Told(group[0][1], products, tuple(dict.fromkeys(one.signer.by for one, _ in group)))
+
+
+def _may_tell(rule: StepRule, one: Attestation) -> bool:
+    kind = kind_of(one.statement.predicate_type) if one.statement else None
+    return (
+        (not rule.signers or one.signer.by in rule.signers)
+        and (not rule.role or rule.role in one.signer.roles)
+        and (not rule.types or (kind is not None and kind.word in rule.types))
+    )
+
+
+def _follows(later: _Told, earlier: _Told) -> bool:
+    """Whether the later step took what the earlier one left. A step that only looks (a test) leaves what it took."""
+    materials = tuple(material.what for material in later.step.materials)
+    looks = all(material.relation not in DESCENT for material in later.step.materials)
+    return any_same((*materials, *(later.products if looks else ())), earlier.products)
+
+
+def people(attestations: Iterable[Attestation]) -> int:
+    """How many different people: who shares a name or a key with another is the same one."""
+    groups: list[set[str]] = []
+    for one in attestations:
+        marks = {f"by {one.signer.by}", f"key {one.signer.key}"} - {"key "}
+        linked = [group for group in groups if group & marks]
+        groups = [group for group in groups if group not in linked]
+        groups.append(marks.union(*linked))
+    return len(groups)
+
+
+# -- data
+
+
+def data_stated(subject: Subject, attestations: Sequence[Attestation]) -> Evidence:
+    """Whether every data set that signed steps name, down the whole chain, is described by somebody trusted."""
+    index = Index(attestations, subject)
+    named, steps = _trained_on(index, subject.what)
+    if not named:
+        why = "signed steps name no training data" if steps else "no signed step says what it was trained on"
+        return Evidence(question="data", outcome=Outcome.UNKNOWN, why=why, code="data-unstated")
+    bare = [one for one in named if not _described(index, one)]
+    if bare:
+        shown = some([visible(one.name, 60) or one.digests[0][:30] for one in bare])
+        why = f"{len(bare)} of {counted(len(named), 'data set')} not described by anybody trusted: {shown}"
+        return Evidence(question="data", outcome=Outcome.UNKNOWN, why=why, code="data-undescribed")
+    shown = some([visible(one.name, 60) or one.digests[0][:30] for one in named])
+    return Evidence(
+        question="data", outcome=Outcome.PASS, why=f"{counted(len(named), 'data set')} described: {shown}"
+    )
+
+
+def _trained_on(index: Index, root: Named) -> tuple[list[Named], int]:
+    """Every data set of the signed chain, and how many signed steps were seen."""
+    found: dict[tuple[str, ...], Named] = {}
+    seen, waiting, steps = set[tuple[str, ...]](), [root], 0
+    while waiting:
+        what = waiting.pop()
+        if what.digests in seen:
+            continue
+        seen.add(what.digests)
+        for one in index.about(what):
+            step = told_step(one) if one.is_signed else None
+            steps += step is not None
+            for material in step.materials if step else ():
+                if material.relation is Relation.TRAINED_ON:
+                    found[material.what.digests] = material.what
+                elif material.relation in DESCENT:
+                    waiting.append(material.what)
+    return list(found.values()), steps
+
+
+def _described(index: Index, what: Named) -> bool:
+    return any(
+        one.is_signed and one.statement is not None and one.statement.predicate_type == DATASET
+        for one in index.about(what)
+    )
+
+
+# -- approved
+
+
+def approved(
+    wanted: Sequence[tuple[str, int]],
+    subject: Subject,
+    attestations: Sequence[Attestation],
+    makers: Iterable[str] = (),
+) -> Evidence:
+    """Whether enough people of each role approved this very model; nobody approves what they made.
+
+    `wanted`: (role, how many); () for one person of any role. `makers`: keys and names of those who signed the model.
+    """
+    index = Index(attestations, subject)
+    about = index.about(subject.what)
+    own = {*makers, *_marks(one for one in about if one.is_signed and told_step(one))} - {""}
+    reviews = [(one, decision, role) for one in about for decision, role in _decision(one)]
+    foreign = [row for row in reviews if not {row[0].signer.by, row[0].signer.key} & own]
+    refusals = [one for one, decision, _ in reviews if decision is Decision.REJECT]
+    if refusals:
+        who = some(sorted({one.signer.by for one in refusals}))
+        return Evidence(
+            question="approved", outcome=Outcome.FAIL, why=f"rejected by {who}", by=who, code="rejected"
+        )
+    approvals = [(one, role) for one, decision, role in foreign if decision is Decision.APPROVE]
+    for role, count in wanted or (("", 1),):
+        have = people(
+            one
+            for one, stated in approvals
+            if not role or (stated in ("", role) and role in one.signer.roles)
+        )
+        if have < count:
+            asked = f' of the role "{visible(role, 40)}"' if role else ""
+            why = f"{counted(count, 'approval')}{asked} wanted, {have} given"
+            if len(foreign) < len(reviews):
+                why += "; nobody approves what they made"
+            return _lacking("approved", "approval-missing", why, about)
+    who = ", ".join(sorted({visible(one.signer.by, 100) for one, _ in approvals}))
+    return Evidence(question="approved", outcome=Outcome.PASS, why=f"approved by {who}", by=who)
+
+
+def _marks(attestations: Iterable[Attestation]) -> set[str]:
+    return {mark for one in attestations for mark in (one.signer.by, one.signer.key)}
+
+
+def _decision(one: Attestation) -> tuple[tuple[Decision, str], ...]:
+    """What a signed review decides; nothing for every other statement."""
+    if not one.is_signed or one.statement is None or one.statement.predicate_type != REVIEW:
+        return ()
+    try:
+        review = read(one.statement)
+    except InputError:
+        return ()
+    return ((review.decision, review.role),)

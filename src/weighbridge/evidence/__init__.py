@@ -1,0 +1,69 @@
+"""What others leave about a model, and what it answers: statements, approvals, proofs of the log, recalls.
+
+    places ─find→ bundles ─attest→ attestations ─weigh→ the rows traced, data, approved, logged, current, fresh
+
+A statement that lies beside a model is read whoever left it there, and counts only for whom the keyring knows. A row
+stands in the report where the policy asks, or where there is something to say: a rejection, a recall and a wrong proof
+refuse a model also where nobody asked.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.core.artifact import Artifact
+from weighbridge.core.chain import Node
+from weighbridge.core.evidence import Evidence
+from weighbridge.core.manifest import Manifest
+from weighbridge.core.report import SignatureResult
+from weighbridge.core.value import dataclass
+from weighbridge.evidence.find import is_silent, knows_recalls, statement_file_inside, statements_path
+from weighbridge.policy import Policy
+
+if TYPE_CHECKING:
+    from weighbridge.sign.anchor import Anchor, TimestampAuthority
+
+__all__ = ["Question", "asks_recalls", "statement_file_inside", "statements_path", "weigh"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What to look into, and whom to believe."""
+
+    path: Path | None
+    """The model; None for one that is not here, which has nothing beside it."""
+    named: Sequence[str]
+    """Files and stores of statements from the command line."""
+    policy: Policy
+    command: str
+    """`trace` draws the chain, whatever the policy asks."""
+    anchors: "Sequence[Anchor]"
+    authorities: "Sequence[TimestampAuthority]"
+    now: datetime
+    state: Path | None = None
+    """Where this machine keeps what it has seen; None to remember nothing."""
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The questions of the policy that statements may answer."""
+        answered = {"traced", "data", "approved", "logged", "current", "fresh"}
+        return frozenset(self.policy.questions_of(self.command)) & answered
+
+
+def asks_recalls(policy: Policy, state: Path | None) -> bool:
+    """Whether there is a list of recalls to hold a model against; then every digest that it may name is measured."""
+    return bool(policy.settings.evidence.recalls) or knows_recalls(state)
+
+
+def weigh(
+    question: Question, artifact: Artifact, manifest: Manifest, signatures: Sequence[SignatureResult]
+) -> tuple[tuple[Evidence, ...], Node | None]:
+    """The rows, and the chain where `trace` asks. Raises `UsageError` for places that were named and are not there."""
+    if question.command != "trace" and not question.asked and is_silent(question):
+        return (), None  # most weighings: nothing is asked, and nothing lies there
+    from weighbridge.attest.subject import subject_of
+    from weighbridge.evidence import stated
+
+    subject = subject_of(artifact.name, manifest, single=artifact.single)
+    return stated.weigh(question, subject, manifest, signatures)

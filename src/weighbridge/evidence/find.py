@@ -1,0 +1,145 @@
+"""Where statements lie: beside the model, inside its folder, in files and stores that somebody names.
+
+    MODEL.attestations.jsonl   MODEL.receipt.jsonl   MODEL/attestations.jsonl   --statements FILE|STORE
+
+A file of statements inside a model's folder is no part of the model only where every line of it is a bundle: a name is
+no place to hide. Proofs of the log lie at MODEL.tlog-proof.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.core.errors import UsageError
+from weighbridge.core.text import visible
+from weighbridge.store import read_beside
+
+if TYPE_CHECKING:
+    from weighbridge.evidence import Question
+    from weighbridge.policy.policy import Places
+    from weighbridge.sign.bundle import Bundle
+    from weighbridge.store.statements import StatementStore
+
+STATEMENTS_NAME = "attestations.jsonl"
+RECEIPT_NAME = "receipt.jsonl"
+PROOF_NAME = "tlog-proof"
+MOST_FETCHED = 10_000
+"""Statements that are taken out of stores for one model."""
+
+
+def beside(model: Path, name: str) -> Path:
+    """`MODEL.name`, beside the model's folder or file."""
+    root = model.resolve() if model.name in ("", ".", "..") else model
+    return root.with_name(f"{root.name}.{name}")
+
+
+def statements_path(model: Path) -> Path:
+    """Where `attest` leaves statements: beside the model, outside of what is signed."""
+    return beside(model, STATEMENTS_NAME)
+
+
+def is_silent(question: "Question") -> bool:
+    """Whether there is nothing to look at: no usual place has anything, and nobody named another."""
+    places = question.policy.settings.evidence
+    if question.named or any(
+        (places.statements, places.recalls, places.log_policy, places.lineage, places.layout)
+    ):
+        return False
+    if knows_recalls(question.state):
+        return False
+    if question.path is None or question.command == "verify":
+        return True
+    model = question.path
+    usual = [beside(model, name) for name in (STATEMENTS_NAME, RECEIPT_NAME, PROOF_NAME)]
+    return not any(os.path.lexists(path) for path in (*usual, model / STATEMENTS_NAME))
+
+
+LISTS = "recalls.jsonl"
+"""The recall lists that this machine has seen (`evidence.mark`)."""
+
+
+def knows_recalls(state: Path | None) -> bool:
+    """Whether this machine remembers a list of recalls."""
+    return state is not None and os.path.lexists(state / LISTS)
+
+
+def statement_file_inside(model: Path) -> frozenset[str]:
+    """The file of statements in the model's folder, where it holds nothing else; then it is no part of the model."""
+    if not os.path.lexists(model / STATEMENTS_NAME):
+        return frozenset()
+    found = _read(model / STATEMENTS_NAME)
+    return frozenset({STATEMENTS_NAME} if found and not any(one.code for one in found) else ())
+
+
+def find_statements(model: Path) -> tuple["Bundle", ...]:
+    """Every bundle beside and inside the model. Raises `UsageError` (`not-a-file`, `unreadable`)."""
+    places = [beside(model, STATEMENTS_NAME), beside(model, RECEIPT_NAME)]
+    places += [model / STATEMENTS_NAME] if model.is_dir() else []
+    return tuple(bundle for place in places for bundle in _read(place) or ())
+
+
+def open_places(names: Sequence[str]) -> tuple[tuple["Bundle", ...], tuple["StatementStore", ...]]:
+    """Files and stores that somebody named. Raises `UsageError` (`no-such-path`, `not-a-file`, `unreadable`)."""
+    bundles: list[Bundle] = []
+    stores: list[StatementStore] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            from weighbridge.store import statements
+
+            stores.append(statements.StatementStore(path))
+            continue
+        found = _read(path)
+        if found is None:
+            raise UsageError("no-such-path", f'there are no statements at "{visible(name)}"')
+        bundles += found
+    return tuple(bundles), tuple(stores)
+
+
+MAX_LIST = 64 * 1024**2
+
+
+def read_named(names: Iterable[str]) -> tuple[tuple[str, bytes], ...]:
+    """(name, contents) of files that somebody named. Raises `UsageError` (`no-such-path`, `unreadable`)."""
+    return tuple((Path(name).name, _needed(Path(name), "list of recalls", MAX_LIST)) for name in names)
+
+
+MAX_LAYOUT = 16 * 1024**2
+MOST_LINKS = 10_000
+
+
+def read_layout(places: "Places") -> tuple[bytes, tuple[bytes, ...], dict[str, bytes]]:
+    """The layout, its owners' keys, and its links by file name. Raises `UsageError` (`no-such-path`, `unreadable`)."""
+    layout = Path(places.layout or "")
+    keys = tuple(_needed(Path(name), "layout key") for name in places.layout_keys)
+    folder = Path(places.link_dir) if places.link_dir else layout.parent
+    files = sorted(folder.glob("*.link"))[:MOST_LINKS] if folder.is_dir() else []
+    links = {path.name: data for path in files if (data := read_beside(path, MAX_LAYOUT)) is not None}
+    return _needed(layout, "layout"), keys, links
+
+
+def _needed(path: Path, what: str, limit: int = MAX_LAYOUT) -> bytes:
+    data = read_beside(path, limit)
+    if data is None:
+        raise UsageError("no-such-path", f'there is no {what} at "{visible(str(path))}"')
+    return data
+
+
+def fetch(stores: Iterable["StatementStore"], digests: Iterable[str], seen: set[bytes]) -> Iterator["Bundle"]:
+    """Bundles in the stores about any of the digests (`algorithm:hex`), those in `seen` left out and added to it."""
+    from weighbridge.sign.bundle import read_lines
+
+    for store in stores:
+        for digest in digests:
+            for data in store.about(digest):
+                if data not in seen and len(seen) < MOST_FETCHED:
+                    seen.add(data)
+                    yield from read_lines(data, f"store {digest[:24]}")
+
+
+def _read(path: Path) -> tuple["Bundle", ...] | None:
+    from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, read_lines
+
+    data = read_beside(path, MAX_STATEMENTS_FILE)
+    return None if data is None else tuple(read_lines(data, path.name))

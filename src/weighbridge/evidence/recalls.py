@@ -1,0 +1,284 @@
+"""Recalls: what was called back, and whether this model, or anything that it comes from, is among it.
+
+A list is one signed statement with a version that only grows. It counts when somebody with the role `recall` signed it; of
+several versions the newest counts, also where only an older one is at hand: its entries are kept (`evidence/mark.py`). What is recalled
+in an old list stays recalled; that something is *not* recalled is only as good as the list is new.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from weighbridge.attest.attestation import Attestation, judge_one
+from weighbridge.attest.chain import told_step
+from weighbridge.attest.predicates import read
+from weighbridge.attest.predicates.recall import TYPE, Recall, RecallEntry, RecallKind, Severity
+from weighbridge.attest.step import DESCENT, Material, Relation, Step
+from weighbridge.attest.subject import Index, Subject
+from weighbridge.core.errors import InputError
+from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.report import SignatureResult
+from weighbridge.core.statement import Named
+from weighbridge.core.text import counted, some, visible
+from weighbridge.core.value import dataclass
+from weighbridge.sign.anchor import Anchor, TimestampAuthority
+from weighbridge.sign.bundle import read_lines
+
+QUESTION = "current"
+ROLE = "recall"
+"""Whoever has it in the keyring may call back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallList:
+    """One list that counts."""
+
+    recall: Recall
+    by: str
+    key: str
+    source: str
+    line: bytes
+    """The bundle, to be kept."""
+
+    @property
+    def issued(self) -> datetime:
+        """When, as its signer says."""
+        return datetime.fromisoformat(self.recall.issued)
+
+
+def read_lists(
+    files: Iterable[tuple[str, bytes]],
+    anchors: Sequence[Anchor],
+    authorities: Sequence[TimestampAuthority],
+    now: datetime,
+) -> tuple[tuple[RecallList, ...], tuple[str, ...]]:
+    """The lists that count, and why others do not. Never raises for what a file says."""
+    lists, problems = [], []
+    for name, data in files:
+        for line, bundle in zip(data.splitlines(), read_lines(data, name), strict=False):
+            one = judge_one(bundle, anchors, authorities, now)
+            found = _counted(one, line)
+            if isinstance(found, str):
+                problems.append(f"{visible(one.source, 100)}: {found}")
+            else:
+                lists.append(found)
+    return tuple(lists), tuple(problems)
+
+
+def _counted(one: Attestation, line: bytes) -> RecallList | str:
+    if one.statement is None:
+        return visible(one.why, 200)
+    if one.statement.predicate_type != TYPE:
+        return "no list of recalls"
+    if one.signer.outcome is not Outcome.PASS:
+        return visible(one.signer.why, 200)
+    if ROLE not in one.signer.roles:
+        return f'{visible(one.signer.by, 60)} has not the role "{ROLE}"'
+    try:
+        recall = read(one.statement, "the list of recalls")
+    except InputError as error:
+        return error.message
+    return RecallList(recall=recall, by=one.signer.by, key=one.signer.key, source=one.source, line=line)
+
+
+def newest(lists: Iterable[RecallList]) -> tuple[RecallList, ...]:
+    """The newest version of each list; who signs with one key has one list."""
+    found: dict[str, RecallList] = {}
+    for one in lists:
+        if one.key not in found or one.recall.version > found[one.key].recall.version:
+            found[one.key] = one
+    return tuple(found.values())
+
+
+class Ancestor(NamedTuple):
+    """Something that the model comes from, as a lineage knows it."""
+
+    what: Named
+    path: tuple[str, ...]
+    """From below the model to it, in words."""
+    sure: bool
+
+
+class _Hit(NamedTuple):
+    entry: RecallEntry
+    path: tuple[str, ...]
+    """From the model to what was recalled, in words."""
+    sure: bool
+    """Every hop of the path is signed by somebody trusted."""
+
+
+def current(
+    lists: Sequence[RecallList],
+    problems: Sequence[str],
+    subject: Subject,
+    attestations: Sequence[Attestation],
+    signatures: Sequence[SignatureResult],
+    *,
+    now: datetime,
+    max_age: int,
+    ancestors: Iterable[Ancestor] = (),
+) -> Evidence:
+    """The row `current`. `lists`: the newest of each. `max_age`: days. `ancestors`: what a lineage knows besides."""
+    entries = [entry for one in lists for entry in one.recall.entries]
+    hits = [*_of_signers(entries, signatures, attestations), *_of_things(entries, subject, attestations)]
+    hits += [
+        _Hit(entry, (visible(subject.what.name, 60), *ancestor.path), ancestor.sure)
+        for ancestor in ancestors
+        for entry in entries
+        if _shares(entry, ancestor.what)
+    ]
+    by = ", ".join(sorted({visible(one.by, 60) for one in lists}))
+    if hits:
+        return _recalled(hits, by)
+    if not lists:
+        why = "no list of recalls that counts is at hand" if problems else "no list of recalls is at hand"
+        code = "recalls-untrusted" if problems else "no-recalls"
+        return Evidence(
+            question=QUESTION, outcome=Outcome.UNKNOWN, why=why, code=code, details=tuple(problems)
+        )
+    age = max(days_between(one.issued, now) for one in lists)
+    told = f"{counted(len(entries), 'recall')} in {counted(len(lists), 'list')}, {told_age(age)}"
+    beyond = _beyond(entries, subject)
+    if beyond:
+        why = (
+            f"{counted(len(beyond), 'recall')} cannot be compared with what was measured here: {some(beyond)}"
+        )
+        return Evidence(
+            question=QUESTION, outcome=Outcome.UNKNOWN, why=why, code="recalls-incomparable", by=by
+        )
+    if age > max_age:
+        why = f"not among {told}: older than the {counted(max_age, 'day')} that are allowed"
+        return Evidence(
+            question=QUESTION,
+            outcome=Outcome.UNKNOWN,
+            why=why,
+            code="recalls-old",
+            by=by,
+            details=tuple(problems),
+        )
+    return Evidence(
+        question=QUESTION, outcome=Outcome.PASS, why=f"not among {told}", by=by, details=tuple(problems)
+    )
+
+
+def _recalled(hits: Sequence[_Hit], by: str) -> Evidence:
+    """FAIL for what is recalled or surely descends from it; UNKNOWN for what only may, or where the list only warns."""
+    certain = [hit for hit in hits if hit.sure and hit.entry.severity is Severity.REFUSE]
+    first = (certain or hits)[0]
+    path = " ← ".join(first.path)
+    doubt = "" if first.sure else "may descend from what was "
+    warning = "" if first.entry.severity is Severity.REFUSE else " (a warning)"
+    why = f"{doubt}recalled: {path}: {visible(first.entry.reason, 160)}{warning}"
+    details = tuple(
+        f"{'descends' if hit.sure else 'may descend'}  {' ← '.join(hit.path)}: {visible(hit.entry.reason, 160)}"
+        for hit in hits[:20]
+    )
+    outcome = Outcome.FAIL if certain else Outcome.UNKNOWN
+    code = "recalled" if first.sure else "may-be-recalled"
+    return Evidence(question=QUESTION, outcome=outcome, why=why, code=code, by=by, details=details)
+
+
+def _of_signers(
+    entries: Iterable[RecallEntry], signatures: Iterable[SignatureResult], attestations: Iterable[Attestation]
+) -> Iterator[_Hit]:
+    """Signatures of a recalled key, unless a trusted time proves that they were made before."""
+    recalled = {str(entry.target): entry for entry in entries if entry.kind is RecallKind.SIGNER}
+    signed = [(one.key, one.by, one.when) for one in signatures if one.outcome is Outcome.PASS]
+    signed += [
+        (one.signer.key, one.signer.by, _time(one.signer.time)) for one in attestations if one.is_signed
+    ]
+    for key, by, when in dict.fromkeys(signed):
+        entry = recalled.get(key)
+        if entry and not (when and datetime.fromisoformat(when) < datetime.fromisoformat(entry.since)):
+            yield _Hit(entry, (f"signed by {visible(by, 60)}",), sure=True)
+
+
+def _time(time: datetime | None) -> str:
+    return time.isoformat() if time else ""
+
+
+def _of_things(
+    entries: Sequence[RecallEntry], subject: Subject, attestations: Sequence[Attestation]
+) -> Iterator[_Hit]:
+    """The model, its files, and everything that it comes from as far as statements tell."""
+    things = [entry for entry in entries if entry.kind is not RecallKind.SIGNER]
+    if not things:
+        return
+    for entry in things:
+        if subject.files & set(entry.subject.digests):
+            yield _Hit(entry, (f"a file of {visible(subject.what.name, 60)}",), sure=True)
+    index = Index(attestations, subject)
+    seen: set[tuple[tuple[str, ...], bool]] = set()
+    waiting: list[tuple[Named, tuple[str, ...], bool]] = [
+        (subject.what, (visible(subject.what.name, 60),), True)
+    ]
+    while waiting:
+        what, path, sure = waiting.pop()
+        if (what.digests, sure) in seen or (what.digests, True) in seen:
+            continue
+        seen.add((what.digests, sure))
+        yield from (_Hit(entry, path, sure) for entry in things if _shares(entry, what))
+        for one in index.about(what):
+            step = told_step(one)
+            if step is None:
+                continue
+            still = sure and one.is_signed
+            yield from _of_tools(things, step, path, still)
+            waiting += [(m.what, (*path, _hop(m)), still) for m in step.materials if m.relation in DESCENT]
+
+
+def _shares(entry: RecallEntry, what: Named) -> bool:
+    """Any digest in common: weights that were called back are called back in every repackaging."""
+    return bool(set(entry.subject.digests) & set(what.digests))
+
+
+def _beyond(entries: Iterable[RecallEntry], subject: Subject) -> list[str]:
+    """What is recalled by a kind of digest that was not measured here, so that nobody can compare."""
+    measured = {digest.partition(":")[0] for digest in (*subject.what.digests, *subject.files)}
+    return [
+        visible(entry.subject.name, 60) or entry.subject.digests[0][:40]
+        for entry in entries
+        if isinstance(entry.target, Named)
+        and not {digest.partition(":")[0] for digest in entry.target.digests} & measured
+    ]
+
+
+def _hop(material: Material) -> str:
+    name = visible(material.what.name, 60) or material.what.digests[0][:30]
+    return f"{material.relation.value.replace('_', ' ')} {name}"
+
+
+def _of_tools(things: Iterable[RecallEntry], step: Step, path: tuple[str, ...], sure: bool) -> Iterator[_Hit]:
+    """A tool is known by its name and version, `name@1.2`, as the step names it."""
+    used = {step.builder, *(m.what.name for m in step.materials if m.relation is Relation.BUILT_WITH)} - {""}
+    for entry in things:
+        if entry.kind is RecallKind.TOOL and {entry.target, str(entry.target).replace("@", " ")} & used:
+            yield _Hit(entry, (*path, f"made with {visible(str(entry.target), 60)}"), sure)
+
+
+def told_age(days: int) -> str:
+    """`41 days old`."""
+    return "made today" if days == 0 else f"{counted(days, 'day')} old"
+
+
+def days_between(then: datetime, now: datetime) -> int:
+    """Whole days since; 0 for a time in the future."""
+    return max(0, (now - then).days)
+
+
+def fresh(lists: Sequence[RecallList], *, now: datetime, behind: bool, max_age: int) -> Evidence:
+    """The row `fresh`: how old is what we know of recalls? `behind`: the clock is behind what was seen before."""
+    if not lists:
+        return Evidence(
+            question="fresh", outcome=Outcome.UNKNOWN, why="no list of recalls is at hand", code="no-recalls"
+        )
+    age = max(days_between(one.issued, now) for one in lists)
+    told = f"the list of recalls is {told_age(age)}"
+    if behind:
+        why = f"the clock of this machine is behind {now:%Y-%m-%d}, which was seen signed; by that, {told}"
+        return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=why, code="clock-behind")
+    late = [one for one in lists if one.recall.next and datetime.fromisoformat(one.recall.next) < now]
+    if age > max_age or late:
+        more = "a newer one was promised" if late else f"{counted(max_age, 'day')} are allowed"
+        return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=f"{told}, {more}", code="recalls-old")
+    return Evidence(question="fresh", outcome=Outcome.PASS, why=told)

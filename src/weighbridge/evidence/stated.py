@@ -1,0 +1,125 @@
+"""From attestations to rows: each question that statements can answer, answered once, and the chain for `trace`."""
+
+from collections.abc import Iterator, Sequence
+
+from weighbridge.attest.attestation import Attestation, judge_one
+from weighbridge.attest.chain import build_chain, told_step
+from weighbridge.attest.layout import approved, data_stated, traced
+from weighbridge.attest.subject import Index, Subject
+from weighbridge.core.chain import Node, Standing, count
+from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.manifest import Manifest
+from weighbridge.core.report import SignatureResult
+from weighbridge.core.text import counted
+from weighbridge.evidence import Question, mark
+from weighbridge.evidence.find import fetch, find_statements, open_places, read_layout, read_named
+from weighbridge.evidence.recalls import current, fresh, newest, read_lists
+
+
+def weigh(
+    question: Question, subject: Subject, manifest: Manifest, signatures: Sequence[SignatureResult]
+) -> tuple[tuple[Evidence, ...], Node | None]:
+    """The rows, and the chain where `trace` asks. Raises `UsageError` for places that cannot be opened."""
+    attestations = attestations_of(question, subject)
+    chain = None
+    if question.command == "trace":
+        by = dict.fromkeys(one.by for one in signatures if one.outcome is Outcome.PASS)
+        chain = build_chain(subject, attestations, tuple(by))
+    rows = list(_rows(question, subject, attestations, signatures, chain))
+    if question.policy.settings.evidence.layout:
+        rows.append(_held(question, manifest))
+    return tuple(rows), chain
+
+
+def _held(question: Question, manifest: Manifest) -> Evidence:
+    """`traced`, by a layout that somebody made with in-toto."""
+    from weighbridge.attest.intoto import verify_layout
+    from weighbridge.attest.intoto.metadata import key_of_pem
+
+    layout, keys, links = read_layout(question.policy.settings.evidence)
+    return verify_layout(layout, [key_of_pem(pem) for pem in keys], links, manifest, question.now)
+
+
+def attestations_of(question: Question, subject: Subject) -> tuple[Attestation, ...]:
+    """Everything stated about the model and, as far as stores know it, about what it comes from."""
+    named, stores = open_places((*question.named, *question.policy.settings.evidence.statements))
+    waiting = [*(find_statements(question.path) if question.path else ()), *named]
+    found: dict[tuple[str, bytes], Attestation] = {}
+    seen: set[bytes] = set()
+    wanted, asked = {*subject.what.digests, *subject.files}, set[str]()
+    while waiting or wanted - asked:
+        fresh, asked = wanted - asked, asked | wanted
+        for bundle in (*waiting, *fetch(stores, sorted(fresh), seen)):
+            one = judge_one(bundle, question.anchors, question.authorities, question.now)
+            key = one.signer.key or bundle.envelope.signature.hex() or bundle.source
+            found.setdefault((key, bundle.envelope.payload or bundle.source.encode()), one)
+            wanted.update(_materials(one))
+        waiting = []
+    return tuple(found.values())
+
+
+def _materials(one: Attestation) -> Iterator[str]:
+    step = told_step(one)
+    for material in step.materials if step else ():
+        yield from material.what.digests
+
+
+def _rows(
+    question: Question,
+    subject: Subject,
+    attestations: Sequence[Attestation],
+    signatures: Sequence[SignatureResult],
+    chain: Node | None,
+) -> Iterator[Evidence]:
+    policy, asked = question.policy, question.asked
+    yield from _current(question, subject, attestations, signatures)
+    if question.command == "verify":
+        return
+    if policy.layout and "traced" in asked:
+        yield traced(policy.layout, subject, attestations)
+    elif chain is not None and not policy.settings.evidence.layout:
+        yield _drawn(chain, attestations, subject)
+    if "data" in asked:
+        yield data_stated(subject, attestations)
+    makers = {mark for one in signatures if one.outcome is Outcome.PASS for mark in (one.by, one.key)}
+    approval = approved(policy.approvals, subject, attestations, makers)
+    if "approved" in asked or approval.code == "rejected":
+        yield approval
+
+
+def _current(
+    question: Question,
+    subject: Subject,
+    attestations: Sequence[Attestation],
+    signatures: Sequence[SignatureResult],
+) -> Iterator[Evidence]:
+    """The rows `current` and `fresh`, and what this machine has seen is remembered."""
+    policy = question.policy
+    files = read_named(policy.settings.evidence.recalls)
+    known, problems = read_lists(
+        (*files, *mark.kept_lists(question.state)), question.anchors, question.authorities, question.now
+    )
+    lists = newest(known)
+    now, behind = mark.clock(question.now, mark.latest_time(question.state))
+    if known:
+        mark.keep_lists(question.state, sorted({one.line for one in lists}))
+        mark.keep_time(question.state, [one.issued for one in lists], question.now)
+    if known or problems or "current" in question.asked:
+        yield current(lists, problems, subject, attestations, signatures, now=now, max_age=policy.max_age)
+    if "fresh" in question.asked:
+        yield fresh(lists, now=now, behind=behind, max_age=policy.max_age)
+
+
+def _drawn(chain: Node, attestations: Sequence[Attestation], subject: Subject) -> Evidence:
+    """`traced` where no layout is asked for: is anything known for sure of how this model came to be?"""
+    numbers = count(chain)
+    steps = f"{counted(numbers.signed, 'step')} signed"
+    steps += f", {numbers.claimed} only claimed" if numbers.claimed else ""
+    steps += f", {counted(numbers.unstated, 'end')} unknown" if numbers.unstated else ""
+    if any(making.standing is Standing.SIGNED for making in chain.makings):
+        by = ", ".join(dict.fromkeys(who for making in chain.makings for who in making.by))
+        return Evidence(question="traced", outcome=Outcome.PASS, why=steps, by=by)
+    about = Index(attestations, subject).about(subject.what)
+    why = steps if about else "nothing states how it was made"
+    code = "step-claimed" if chain.makings else "step-missing"
+    return Evidence(question="traced", outcome=Outcome.UNKNOWN, why=why, code=code)

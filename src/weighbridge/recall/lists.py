@@ -1,0 +1,143 @@
+"""Making and taking over lists of recalls: what is added to one, and which one a machine remembers."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.attest.predicates import recall as predicate
+from weighbridge.attest.predicates.recall import TYPE, Recall, RecallEntry, RecallKind
+from weighbridge.core.durable import one_writer, write_file
+from weighbridge.core.errors import InputError, TrustError, UsageError
+from weighbridge.core.manifest import Digest
+from weighbridge.core.report import FILES_ALGORITHM
+from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement, write_statement
+from weighbridge.core.text import visible
+from weighbridge.core.value import replace
+from weighbridge.evidence.mark import keep_lists, kept_lists
+from weighbridge.evidence.recalls import RecallList, newest, read_lists
+from weighbridge.sign.signer import AnySigner, sign_all
+from weighbridge.store import read_beside
+from weighbridge.trust.keyring import Keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_LIST = 64 * 1024**2
+
+
+def target_of(text: str, kind: RecallKind) -> Named | str:
+    """What `recall add` names: a digest as `digest` prints it or as statements have it, a fingerprint, `name@version`.
+
+    `sha256:…` may be the digest of a whole model or of one file of it, and means both. Raises `UsageError`
+    (`bad-target`).
+    """
+    if kind in (RecallKind.SIGNER, RecallKind.TOOL):
+        return text.lower().removeprefix("sha256:") if kind is RecallKind.SIGNER else text
+    try:
+        digest = Digest.parse(text.lower())
+    except InputError:
+        raise UsageError(
+            "bad-target",
+            f'"{visible(text, 80)}" is no digest, and nothing lies there',
+            "weighbridge digest MODEL",
+        ) from None
+    algorithm, value = digest
+    if algorithm.startswith(FILES_ALGORITHM):
+        return Named(files=Digest(algorithm.removeprefix(FILES_ALGORITHM), value))
+    if algorithm.startswith(TENSORS_ALGORITHM):
+        return Named(tensors=Digest(algorithm.removeprefix(TENSORS_ALGORITHM), value))
+    if algorithm == "sha256":
+        return Named(files=digest, others=(("sha256", value.hex()),))
+    if algorithm == "blake3":
+        return Named(files=digest, tensors=digest)
+    return Named(others=((algorithm, value.hex()),))
+
+
+def add(
+    path: Path,
+    entries: Sequence[RecallEntry],
+    signers: Sequence[AnySigner],
+    keyring: Keyring,
+    now: datetime,
+    *,
+    next_expected: str = "",
+    log_size: int | None = None,
+) -> Recall:
+    """Write the next version of the list at `path`, with these entries besides what stands in it.
+
+    Raises `TrustError` (`recalls-untrusted`) where the list that is there was signed by nobody of `keyring`: building on a
+    forged list would sign what it says. Raises `UsageError` and `InputError` for entries that are none.
+    """
+    with one_writer(path.parent):
+        old = _standing(path, keyring, now)
+        new = {(entry.kind, str(entry.target)): entry for entry in (*(old.entries if old else ()), *entries)}
+        recall = Recall(
+            version=old.version + 1 if old else 1,
+            issued=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            entries=tuple(new.values()),
+            next=next_expected,
+            log_size=log_size,
+        )
+        recall = predicate.read(predicate.write(recall), "the list of recalls")
+        signed = sign_all(write_statement(statement_of(recall)), signers)
+        lines = signed.siblings or signed.primary + b"\n"
+        write_file(path, lines if lines.endswith(b"\n") else lines + b"\n")
+    return recall
+
+
+def statement_of(recall: Recall) -> Statement:
+    """The list as a statement."""
+    return Statement(
+        subjects=predicate.subjects(recall), predicate_type=TYPE, predicate=predicate.write(recall)
+    )
+
+
+def _standing(path: Path, keyring: Keyring, now: datetime) -> Recall | None:
+    data = read_beside(path, MAX_LIST)
+    if data is None:
+        return None
+    lists, problems = read_list(path.name, data, keyring, now)
+    if not lists:
+        raise TrustError(
+            "recalls-untrusted",
+            f'the list "{visible(str(path))}" cannot be continued: {"; ".join(problems) or "it is empty"}',
+        )
+    return max((one.recall for one in lists), key=lambda recall: recall.version)
+
+
+def read_list(
+    name: str, data: bytes, keyring: Keyring, now: datetime
+) -> tuple[tuple[RecallList, ...], tuple[str, ...]]:
+    """The lists of a file that count, and why others do not."""
+    return read_lists([(name, data)], keyring.anchors, keyring.authorities, now)
+
+
+def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime) -> tuple[RecallList, ...]:
+    """Remember the lists of a file on this machine. Raises `TrustError` (`recalls-untrusted`, `recalls-older`)."""
+    given, problems = read_list(name, data, keyring, now)
+    if not given:
+        raise TrustError(
+            "recalls-untrusted", f'"{visible(name)}" holds no list that counts: {"; ".join(problems)}'
+        )
+    known, _ = read_lists(kept_lists(state), keyring.anchors, keyring.authorities, now)
+    by_key = {one.key: one.recall.version for one in newest(known)}
+    for one in given:
+        if one.recall.version < by_key.get(one.key, 0):
+            seen = by_key[one.key]
+            raise TrustError(
+                "recalls-older",
+                f"this is version {one.recall.version} of the list, and version {seen} was seen here",
+            )
+    keep_lists(state, sorted({one.line for one in newest((*known, *given))}))
+    return given
+
+
+def merged(entries: "Iterable[RecallEntry]", name: str) -> tuple[RecallEntry, ...]:
+    """Entries for people: each target with the name that it was called by."""
+    return tuple(
+        replace(entry, target=replace(entry.target, name=name))
+        if isinstance(entry.target, Named) and not entry.target.name
+        else entry
+        for entry in entries
+    )
