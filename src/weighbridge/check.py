@@ -32,6 +32,7 @@ from weighbridge.store.remote import is_remote, open_remote
 
 if TYPE_CHECKING:
     from weighbridge.core.chain import Node
+    from weighbridge.core.statement import Named
     from weighbridge.scan.engine import Scanner
     from weighbridge.sign.anchor import Anchor, TimestampAuthority
     from weighbridge.sign.bundle import Bundle
@@ -83,6 +84,8 @@ class Request:
     """SARIF logs of other scanners."""
     statements: tuple[str, ...] = ()
     """Files and stores of statements that do not lie beside the model."""
+    base: str | None = None
+    """What the model, an adapter, shall be used with: a folder or file, which is measured too."""
     state: Path | None = None
     """Where this machine remembers what it has seen (recalls, times); None to remember nothing."""
     accept_links: bool = False
@@ -182,11 +185,26 @@ def _stated(
             authorities=authorities,
             now=request.now,
             state=request.state,
+            base=_base(request),
         ),
         artifact,
         measurement.manifest,
         signatures,
     )
+
+
+def _base(request: Request) -> "Named | None":
+    """The base as measured; without digests where a part of it cannot be. Raises `UsageError` (`no-such-path`)."""
+    if request.base is None:
+        return None
+    from weighbridge.attest.subject import subject_of
+    from weighbridge.core.statement import Named
+
+    artifact = open_artifacts((request.base,), links=request.links, exclude=bundles_of(Path(request.base))[1])
+    found = measure(artifact, Plan(tensors=True), jobs=request.jobs, seconds=request.limits.seconds)
+    if artifact.obstacles or found.unread:
+        return Named(name=artifact.name)
+    return subject_of(artifact.name, found.manifest, single=artifact.single).what
 
 
 def _opened(request: Request, beside: frozenset[str]) -> Artifact:

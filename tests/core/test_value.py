@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.core.value import dataclass
+from weighbridge.core.value import FEW, dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +85,35 @@ def test_what_changes_has_no_hash():
     assert value == Changing(3)
     with pytest.raises(TypeError):
         hash(value)
+
+
+def test_the_first_values_are_made_as_all_later_ones():
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Late:
+        a: int
+        b: list[int] = dataclasses.field(default_factory=list)
+
+        def __post_init__(self) -> None:
+            if self.a == 13:
+                raise ValueError
+
+    values = [Late(a=number) for number in range(FEW + 3)]
+    assert [value.a for value in values] == list(range(FEW + 3))
+    assert len({id(value.b) for value in values}) == len(values)
+    with pytest.raises(ValueError):
+        Late(a=13)
+
+
+@pytest.mark.parametrize("before", [0, FEW + 1])
+def test_wrong_arguments_are_told_early_and_late(before):
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Late:
+        a: int
+        d: int = dataclasses.field(init=False, default=7)
+
+    for _ in range(before):
+        Late(a=1)
+    for wrong, word in (({}, "'a'"), ({"a": 1, "x": 2}, "'x'"), ({"a": 1, "d": 2}, "'d'")):
+        with pytest.raises(TypeError, match=word):
+            Late(**wrong)
+    assert Late(a=1) == Late(a=1)

@@ -28,6 +28,8 @@ class Module:
     constants: dict[str, list[ast.expr]] = field(default_factory=dict)
     """Name → what is assigned to it at the top or in a class."""
     functions: dict[str, list[Function]] = field(default_factory=dict)
+    rooms: dict[str, "Module"] = field(default_factory=dict)
+    """Modules of ours that it imports, by the name that they have in it."""
 
 
 @dataclass
@@ -40,7 +42,10 @@ class Codes:
 
 def collect(source: Path) -> Codes:
     """All codes of a source tree."""
-    modules = [read_module(path.name, path.read_text("utf-8")) for path in sorted(source.rglob("*.py"))]
+    by_path = {path: read_module(path.name, path.read_text("utf-8")) for path in sorted(source.rglob("*.py"))}
+    modules = list(by_path.values())
+    for module in modules:
+        _link(module, {_dotted(path.relative_to(source)): other for path, other in by_path.items()})
     sinks = find_sinks(modules)
     found = Codes()
     for module in modules:
@@ -78,6 +83,21 @@ def read_module(name: str, text: str) -> Module:
         if isinstance(node, Function):
             module.functions.setdefault(node.name, []).append(node)
     return module
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(part for part in path.with_suffix("").parts if part != "__init__")
+
+
+def _link(module: Module, others: dict[str, Module]) -> None:
+    """Constants and modules of ours that it imports."""
+    for node in ast.walk(module.tree):
+        for alias in node.names if isinstance(node, ast.ImportFrom) and node.module else ():
+            name, home = alias.asname or alias.name, others.get(node.module or "")
+            if (room := others.get(f"{node.module}.{alias.name}")) is not None:
+                module.rooms[name] = room
+            elif home is not None and alias.name.lstrip("_").isupper() and alias.name in home.constants:
+                module.constants.setdefault(name, home.constants[alias.name])
 
 
 # Where codes are handed over
@@ -196,6 +216,10 @@ def _values(
             yield from again(*values)
         case ast.Attribute(attr="code"):
             return  # handed on from a value that was made somewhere
+        case ast.Attribute(value=ast.Name(id=room), attr=name) if (
+            room in module.rooms and name in module.rooms[room].constants
+        ):
+            yield from again(*module.rooms[room].constants[name])
         case ast.Name(id="code") if scope and "code" in _parameters(scope):
             return
         case ast.Name(id=name):

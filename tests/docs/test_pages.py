@@ -46,6 +46,7 @@ def test_no_page_is_left_over():
 
 # What the collector cannot follow, and the codes that this hides.
 UNCLEAR = {
+    "check.py: fields.optional(row, 'code', '', what)": (),  # of a row that another gate stated
     "judge.py: codes[0]": (),  # of something unread, whose code was given where that was made
     "summary.py: code": (),  # the same, grouped
     "quorum.py: lacks[0][0]": ("threshold-not-met", "role-missing"),

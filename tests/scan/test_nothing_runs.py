@@ -95,7 +95,10 @@ OUR_OWN = YAML_EVENTS | {
         "measure/crew.py",
         "pickle",
     ),  # forked helpers hand over values of our own classes, in memory that only they write
-    ("core/value.py", "exec()"),  # makes `__init__` out of the names of fields, as the standard dataclass does
+    (
+        "core/value.py",
+        "exec()",
+    ),  # makes `__init__` out of the names of fields, as the standard dataclass does
     ("cli/guard.py", "subprocess"),  # the program that a person asked to be guarded
     ("integrations/pickles.py", "pickle"),  # is replaced, so that what other code unpickles is weighed first
     ("scan/weights/regions.py", "numpy"),  # only where it is installed: numbers out of bytes

@@ -32,6 +32,7 @@ from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, KeyAnchor, SignerCheck, TimestampAuthority
 from weighbridge.sign.bundle import MEDIA_TYPE, Bundle, read_line, split_lines
 from weighbridge.sign.dsse import PAYLOAD_TYPE, pae
+from weighbridge.sign.verify import check_signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,9 +91,10 @@ class _Key:
 
     def __init__(self, public: "keys.PublicKey") -> None:
         self.verify = _verifier(public)
-        self.fingerprint = keys.fingerprint(public)
+        self.anchors: list[KeyAnchor] = []
+        """Everybody who is trusted with this key."""
         self.check: SignerCheck | None = None
-        """What the slow path said of a line of this key without timestamps: with the same `now` it says so of all."""
+        """What is said of a signer whose line has no timestamp: with the same `now` it is said of all such lines."""
 
 
 class _Parsed(NamedTuple):
@@ -123,18 +125,23 @@ class _Batch:
         if found is None:
             return self._slowly(source, line)
         key, kind, payload, signature = found
-        if key.check is None or not key.verify(signature, pae(payload)):
-            return self._slowly(source, line, key)
+        if not key.verify(signature, pae(payload)):
+            return self._slowly(source, line)
+        check = key.check or self._first(key, line, source)
+        if check.outcome is not Outcome.PASS:
+            return self._slowly(source, line)
         digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
-        return Judged(source, key.check, digest, kind, payload)
+        return Judged(source, check, digest, kind, payload)
 
-    def _slowly(self, source: str, line: bytes | Bundle, key: _Key | None = None) -> Judged:
+    def _first(self, key: _Key, line: bytes | Bundle, source: str) -> SignerCheck:
+        bundle = line if isinstance(line, Bundle) else read_line(line, source)
+        check = check_signer(bundle, key.anchors, self._authorities, self._now)
+        key.check = check if check.outcome is Outcome.PASS else None
+        return check
+
+    def _slowly(self, source: str, line: bytes | Bundle) -> Judged:
         bundle = line if isinstance(line, Bundle) else read_line(line, source)
         one = judge_one(bundle, self._anchors, self._authorities, self._now)
-        # Only a check that passed is worth to be known: it then holds for every line that this key made.
-        passed = one.signer.outcome is Outcome.PASS and not bundle.timestamps
-        if key is not None and passed and one.signer.key == key.fingerprint:
-            key.check = one.signer
         kind = one.statement.predicate_type if one.statement else ""
         return Judged(source, one.signer, one.digest, kind, bundle.envelope.payload, one.code, one.why)
 
@@ -147,7 +154,7 @@ def _by_hint(anchors: Sequence[Anchor]) -> dict[str, _Key]:
                 public = keys.load_public(anchor.public_key_pem)
             except WeighbridgeError:
                 continue  # the slow path says so, where it matters
-            found.setdefault(keys.hint(public), _Key(public))
+            found.setdefault(keys.hint(public), _Key(public)).anchors.append(anchor)
     return found
 
 
@@ -171,27 +178,27 @@ def _verifier(public: "keys.PublicKey") -> "Callable[[bytes, bytes], bool]":
 # ------------------------------------------------------------------------------------------------------- the fast path
 
 
-class _PublicKey(msgspec.Struct, forbid_unknown_fields=True):
+class _PublicKey(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     hint: str
 
 
-class _Material(msgspec.Struct, forbid_unknown_fields=True):
+class _Material(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     public: _PublicKey = msgspec.field(name="publicKey")
     entries: list[None] = msgspec.field(name="tlogEntries")
 
 
-class _Signature(msgspec.Struct, forbid_unknown_fields=True):
+class _Signature(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     sig: str
     keyid: str
 
 
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     payload: str
     payload_type: str = msgspec.field(name="payloadType")
     signatures: list[_Signature]
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
+class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A bundle as `write_bundle` writes it for a bare key, field by field in its order."""
 
     media_type: str = msgspec.field(name="mediaType")
@@ -199,12 +206,12 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     envelope: _Envelope = msgspec.field(name="dsseEnvelope")
 
 
-class _Subject(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class _Subject(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     name: str = ""
     digest: dict[str, str] = {}
 
 
-class _Statement(msgspec.Struct, forbid_unknown_fields=True):
+class _Statement(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A statement as `write_statement` writes it, field by field in its order."""
 
     type: str = msgspec.field(name="_type")

@@ -29,6 +29,13 @@ DATASET = "weighbridge.dataset/v1"
 # -- traced
 
 
+class _Problem(NamedTuple):
+    """What is lacking."""
+
+    code: str
+    why: str
+
+
 class _Told(NamedTuple):
     """One step, told alike by enough people."""
 
@@ -46,8 +53,7 @@ def traced(rules: Sequence[StepRule], subject: Subject, attestations: Sequence[A
             question="traced", outcome=Outcome.PASS, why=f"{counted(len(rules), 'step')} signed: {names}",
             by=", ".join(_signers_of(rules, attestations)),
         )  # fmt: skip
-    code, why = problem
-    return _lacking("traced", code, why, attestations)
+    return _lacking("traced", problem.code, problem.why, attestations)
 
 
 def _signers_of(rules: Sequence[StepRule], attestations: Sequence[Attestation]) -> list[str]:
@@ -79,15 +85,15 @@ class _Layout:
         self._about = {id(one.statement) for one in about}
         self._good: dict[tuple[str, int], bool] = {}
 
-    def problem(self) -> tuple[str, str] | None:
-        """(code, sentence), or None where the chain holds."""
+    def problem(self) -> _Problem | None:
+        """None where the chain holds."""
         for name in self._order:
             if not self._told[name]:
                 return self._missing(self._rules[name])
         last = self._order[-1]
         final = [place for place, told in enumerate(self._told[last]) if self._is_final(told)]
         if not final:
-            return (
+            return _Problem(
                 "step-other-model",
                 f'the step "{visible(last, 40)}" is signed for another model than this one',
             )
@@ -125,7 +131,7 @@ class _Layout:
             )
         return self._good[at]
 
-    def _outside(self, last: str) -> tuple[str, str] | None:
+    def _outside(self, last: str) -> _Problem | None:
         """A required step that nothing leads to would not bind anything."""
         reached, waiting = set[str](), [last]
         while waiting:
@@ -136,20 +142,24 @@ class _Layout:
         loose = [name for name in self._order if name not in reached]
         if not loose:
             return None
-        return "step-loose", f"no step of the policy follows {some(loose)}, so nothing binds it to the model"
+        return _Problem(
+            "step-loose", f"no step of the policy follows {some(loose)}, so nothing binds it to the model"
+        )
 
-    def _missing(self, rule: StepRule) -> tuple[str, str]:
+    def _missing(self, rule: StepRule) -> _Problem:
         shown = f'the step "{visible(rule.name, 40)}"'
         stated = [one for one in self._all for step in (told_step(one),) if step and step.name == rule.name]
         signed = [one for one in stated if one.is_signed]
         if not stated:
-            return "step-missing", f"nobody states {shown}"
+            return _Problem("step-missing", f"nobody states {shown}")
         if not signed:
-            return "step-claimed", f"{shown} is only claimed: {visible(stated[0].signer.why, 160)}"
+            return _Problem("step-claimed", f"{shown} is only claimed: {visible(stated[0].signer.why, 160)}")
         who = some(sorted({one.signer.by for one in signed}))
-        return "step-signer", f"{shown} is signed by {who}, which is not who or how many the policy asks for"
+        return _Problem(
+            "step-signer", f"{shown} is signed by {who}, which is not who or how many the policy asks for"
+        )
 
-    def _broken(self) -> tuple[str, str]:
+    def _broken(self) -> _Problem:
         for name in reversed(self._order):
             for earlier in self._after(name):
                 linked = any(
@@ -159,8 +169,10 @@ class _Layout:
                 )
                 if not linked:
                     pair = f'"{visible(earlier, 40)}" left is not what "{visible(name, 40)}" took'
-                    return "step-disconnected", f"the chain is broken: what {pair}"
-        return "step-disconnected", "the chain is broken: the signed steps do not lead to this model"
+                    return _Problem("step-disconnected", f"the chain is broken: what {pair}")
+        return _Problem(
+            "step-disconnected", "the chain is broken: the signed steps do not lead to this model"
+        )
 
 
 def _told(rule: StepRule, attestations: Sequence[Attestation]) -> Iterable[_Told]:

@@ -16,6 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.output(parser)
     shared.trust(parser)
     shared.statements(parser)
+    parser.add_argument(
+        "--base",
+        metavar="MODEL",
+        help="what this adapter shall be used with; it must be what it was signed for",
+    )
     shared.policy(parser)
     shared.findings(parser)
     shared.limits(parser)

@@ -93,7 +93,7 @@ def _keyring(options: argparse.Namespace) -> "Keyring":
     from weighbridge.cli.request import chosen_keyring, chosen_policy
     from weighbridge.core.value import replace
 
-    keyring = chosen_keyring(options, chosen_policy(options.policy, ()), "")
+    keyring = chosen_keyring(options, chosen_policy(options.policy, ()), None)
     if not (options.key or options.root or options.trusted_root):
         return keyring
     anchors = tuple(replace(one, roles=tuple({*one.roles, "recall"})) for one in keyring.anchors)

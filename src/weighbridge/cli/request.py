@@ -107,6 +107,7 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
         jobs=options.jobs or policy.settings.jobs,
         others=tuple(options.sarif or ()) if Ask.CONTENT in ask else (),
         statements=tuple(options.statements or ()) if Ask.STATEMENTS in ask else (),
+        base=getattr(options, "base", None),
         state=state_dir(os.environ, Path.home()) if ask & BELIEVES else None,
     )
 
@@ -139,6 +140,8 @@ def _laid_out(policy: Policy, options: argparse.Namespace) -> Policy:
     if options.layout:
         keys = tuple(options.layout_key or ())
         places = replace(places, layout=options.layout, layout_keys=keys, link_dir=options.link_dir)
+    if getattr(options, "base", None):
+        policy = policy.override("--base", base=Need.REQUIRED)
     if options.recalls:
         places = replace(places, recalls=(*places.recalls, *options.recalls))
     return replace(policy, settings=replace(policy.settings, evidence=places))
@@ -155,7 +158,7 @@ def _narrowed(policy: Policy, options: argparse.Namespace) -> Policy:
     return policy
 
 
-def chosen_keyring(options: argparse.Namespace, policy: Policy, model: str) -> "Keyring":
+def chosen_keyring(options: argparse.Namespace, policy: Policy, model: str | None) -> "Keyring":
     """The keys and roots of the command line when there are any, else the keyring directory."""
     from weighbridge.cli.keys import keyring_of_options, trust_dir
     from weighbridge.trust.keyring import Keyring, load_keyring

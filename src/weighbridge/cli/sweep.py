@@ -40,9 +40,13 @@ def run(options: argparse.Namespace) -> int:
     from weighbridge.core.errors import UsageError
     from weighbridge.core.evidence import Outcome
     from weighbridge.core.wire import write_json
+    from weighbridge.evidence.find import read_named
     from weighbridge.recall.sweep import sweep
 
     refuse_output(options.output)
+    read_named(
+        options.recalls or ()
+    )  # a list that is not there is a mistake, and not a doubt about each model
     places = [Path(place) for place in options.places] or [_hub(os.environ)]
     if not options.places and not places[0].is_dir():
         raise UsageError("no-such-path", f'there is no cache at "{places[0]}"', "weighbridge sweep PLACE")

@@ -93,9 +93,7 @@ def open_side(path: str, work: Work, budget: Budget) -> Side:
     )
     for item in found.unread:
         raise InputError(item.code, f'cannot measure "{visible(item.place.path)}": {item.message}')
-    weights = [
-        one for member in artifact.members if (one := gather(artifact, member, budget)) is not None
-    ]
+    weights = [one for member in artifact.members if (one := gather(artifact, member, budget)) is not None]
     unlisted, listed = "", found.manifest.tensors
     if listed is None:
         unlisted = _why(found.unlisted, weights)

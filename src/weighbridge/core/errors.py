@@ -98,5 +98,20 @@ class LoadRefused(WeighbridgeError):  # noqa: N818 - what happened is no error o
         return "\n".join(lines)
 
 
+class StepRefused(WeighbridgeError):  # noqa: N818 - what happened is no error of anybody's
+    """A step may not start, an approval does not count, or a contribution may not leave quarantine; `reasons` say why."""
+
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, message: str, *hints: str, reasons: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__("step-refused", message, *hints)
+        self.reasons = reasons
+        """(code, sentence) of each reason."""
+
+    def __str__(self) -> str:
+        lines = [f"{self.message} [{self.code}]", *(f"  {why} [{code}]" for code, why in self.reasons)]
+        return "\n".join([*lines, *(f"  next: {hint}" for hint in self.hints)])
+
+
 class BrokenError(WeighbridgeError):
     """The machine or we ourselves failed: disk, network, a bug."""

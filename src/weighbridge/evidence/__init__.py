@@ -17,6 +17,7 @@ from weighbridge.core.chain import Node
 from weighbridge.core.evidence import Evidence
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.report import SignatureResult
+from weighbridge.core.statement import Named
 from weighbridge.core.value import dataclass
 from weighbridge.evidence.find import is_silent, knows_recalls, statement_file_inside, statements_path
 from weighbridge.policy import Policy
@@ -43,11 +44,13 @@ class Question:
     now: datetime
     state: Path | None = None
     """Where this machine keeps what it has seen; None to remember nothing."""
+    base: Named | None = None
+    """What an adapter shall be used with, as measured; None where no base was given."""
 
     @property
     def asked(self) -> frozenset[str]:
         """The questions of the policy that statements may answer."""
-        answered = {"traced", "data", "approved", "logged", "current", "fresh"}
+        answered = {"traced", "based", "data", "approved", "logged", "current", "fresh"}
         return frozenset(self.policy.questions_of(self.command)) & answered
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from weighbridge.attest.attestation import Attestation, judge_one
+from weighbridge.attest.based import based
 from weighbridge.attest.chain import build_chain, told_step
 from weighbridge.attest.layout import approved, data_stated, traced
 from weighbridge.attest.subject import Index, Subject
@@ -79,6 +80,9 @@ def _rows(
         yield traced(policy.layout, subject, attestations)
     elif chain is not None and not policy.settings.evidence.layout:
         yield _drawn(chain, attestations, subject)
+    based_on = based(subject, question.base, attestations)
+    if "based" in asked or question.base is not None or based_on.code == "base-not-given":
+        yield based_on
     if "data" in asked:
         yield data_stated(subject, attestations)
     makers = {mark for one in signatures if one.outcome is Outcome.PASS for mark in (one.by, one.key)}

@@ -16,6 +16,7 @@ from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass, replace
 from weighbridge.evidence.mark import state_dir
 from weighbridge.policy import Policy, default_policy, find_policy, load_policy
+from weighbridge.policy.words import Need
 from weighbridge.sign.anchor import Anchor
 from weighbridge.store import Links, in_hub_cache, read_beside
 from weighbridge.trust.keyring import Keyring, from_public_key, load_keyring
@@ -39,6 +40,8 @@ class Asked:
     signatures: tuple[str, ...] = ()
     links: Links = Links.INSIDE
     jobs: int | None = None
+    base: str | None = None
+    """What an adapter shall be used with; the question `based` is then asked."""
 
     def settled(self) -> Policy:
         """The policy where no model has a say; raises `UsageError` and `TrustError` for mistakes in policy or keyring."""
@@ -62,6 +65,7 @@ class Asked:
             jobs=self.jobs or policy.settings.jobs,
             accept_links=in_hub_cache(model),
             state=state_dir(os.environ, Path.home()),
+            base=self.base,
             only=only,
         )
 
@@ -71,6 +75,8 @@ class Asked:
         else:
             found = self.policy or find_policy(Path.cwd(), model=model)
             policy = load_policy(found, model=model) if found else default_policy()
+        if self.base is not None:
+            policy = policy.override("base", base=Need.REQUIRED)
         return policy.override("by", signers=self.by) if self.by else policy
 
     def _keyring(self, policy: Policy, model: str | None) -> Keyring:
@@ -99,11 +105,13 @@ def ask(
     signature: PathLike | Sequence[PathLike] | None = None,
     links: Links | str = Links.INSIDE,
     jobs: int | None = None,
+    base: PathLike | None = None,
 ) -> Asked:
     """What a program said, read and checked once. Raises `UsageError` (`no-such-path`) and `TrustError`.
 
     `key`: public keys to trust, as files or PEM bytes. `trust`: a keyring folder. `policy`: a preset, a file, or a
-    `Policy`. `by`: only these signers count. `signature`: signature files that do not lie beside the model.
+    `Policy`. `by`: only these signers count. `signature`: signature files that do not lie beside the model. `base`: what
+    an adapter shall be used with; it is refused with another than the one that it was signed for.
     """
     names = (by,) if isinstance(by, str) else tuple(by or ())
     several = _several(key)
@@ -116,6 +124,7 @@ def ask(
         signatures=tuple(os.fspath(one) for one in _several(signature)),
         links=Links(links),
         jobs=jobs,
+        base=None if base is None else os.fspath(base),
     )
 
 

@@ -8,8 +8,7 @@ it is examined. Not here: what is signed, and what a verdict makes of it.
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weighbridge.core.artifact import Artifact, Member
 from weighbridge.core.errors import InputError, LimitError
@@ -23,6 +22,9 @@ from weighbridge.measure import Measurement, Plan, Progress
 from weighbridge.measure.hashes import Feed, Shards, Whole
 from weighbridge.measure.tensors import WEIGHTS
 from weighbridge.store import LocalFiles, LocalSource
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 CHUNK = 1024**2
 """Bytes that are read and hashed at a time: they stay in the processor's second-level cache."""
@@ -182,7 +184,7 @@ class Holder:
             yield from ((member, self._tried(artifact, member, jobs)) for member in members)
             return
         todo: deque[tuple[Member, Future[Taken | InputError]]] = deque()
-        with ThreadPoolExecutor(jobs, thread_name_prefix="weighbridge") as pool:
+        with _threads(jobs, "weighbridge") as pool:
             try:
                 for member in members:
                     wide = jobs if 2 * member.size > sum(m.size for m in members) else 1
@@ -285,7 +287,7 @@ class Holder:
     def _fill_ahead(self, filler: Filler, feeds: Sequence[Feed], path: str) -> None:
         """The same, with the next pieces read by another thread meanwhile; both let go of the interpreter."""
         starts = range(0, filler.size, AHEAD)
-        with ThreadPoolExecutor(1, thread_name_prefix="weighbridge-read") as reader:
+        with _threads(1, "weighbridge-read") as reader:
             tasks = deque(reader.submit(filler.filled, at, AHEAD) for at in starts[:2])
             for number, at in enumerate(starts):
                 with tasks.popleft().result() as piece:
@@ -313,6 +315,13 @@ class Holder:
             raise InputError("not-examined", "the work stopped before")
         if self._deadline is not None and time.monotonic() > self._deadline[0]:
             raise InputError("limit-seconds", f"stopped after {self._deadline[1]:g} s")
+
+
+def _threads(count: int, name: str) -> "ThreadPoolExecutor":
+    """Threads; what runs them takes 10 ms to be imported, and one file in one thread needs none."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(count, thread_name_prefix=name)
 
 
 def _cores() -> int:

@@ -59,6 +59,7 @@ def load(
     files: Sequence[str] | None = None,
     framework: str = "numpy",
     share: bool = False,
+    base: PathLike | None = None,
     links: Links | str = Links.INSIDE,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -73,14 +74,19 @@ def load(
     only the tensors of these files (patterns such as `unet/*.safetensors`); the others are verified and let go. `framework`
     is `numpy` or `torch`. With `share` the bytes lie in sealed memfds that other processes can open (`Tensors.shared`).
 
+    With `base` the model is an adapter that shall be used with that base: it is refused unless somebody trusted signed that
+    it is for the very weights that are measured there (docs/transform.md). The base itself is not loaded or judged.
+
     Names are those in the files; in a subfolder they have its path in front (`unet/conv.weight`). Raises `LoadRefused`,
     `UsageError`, `TrustError`, `InputError` (`no-tensors`) and `UnavailableError` (`extra-missing`).
     """
-    asked = ask(key=key, trust=trust, policy=policy, by=by, signature=signature, links=links, jobs=jobs)
+    asked = ask(
+        key=key, trust=trust, policy=policy, by=by, signature=signature, links=links, jobs=jobs, base=base
+    )
     model = os.fspath(path)
     names = tuple(dict.fromkeys(tensors)) if tensors is not None else None
     make = maker(framework, Budget())
-    if names and not share:
+    if names and not share and asked.base is None:
         taken = part.take(asked.request(model), model, names)
         if taken is not None:
             return _tensors(taken.report, taken.found, {}, make, {}, names)

@@ -22,16 +22,20 @@ def statement_of(bundle: Bundle) -> oms.OmsStatement | None:
         return None
 
 
+STATED = frozenset({"traced", "based", "data", "approved", "current"})
+"""Questions that statements answer, which know a model by the SHA-256 of its files."""
+
+
 def plan_for(policy: Policy, bundles: Sequence[Bundle]) -> Plan:
     """The hashes that the statements use. Files that are only signed in shards are not hashed whole besides.
 
-    SHA-256 comes on top where the policy knows files by it: accepted findings, gates' verdicts.
+    SHA-256 comes on top where the policy knows files by it: accepted findings, gates' verdicts, statements.
     """
     wanted = wanted_plan(bundles)
     statements = [one for one in map(statement_of, bundles) if one is not None]
     whole = {one.hash_type for one in statements if not one.shard_size} & {"sha256", "blake3"}
     verdicts = any(is_verdict(bundle.envelope.payload) for bundle in bundles if not bundle.code)
-    if verdicts or any(one.sha256 for one in policy.suppressions):
+    if verdicts or any(one.sha256 for one in policy.suppressions) or STATED & set(policy.questions):
         whole.add("sha256")
     if not whole and not wanted.shards and not wanted.blake2b:
         whole.add(UNSIGNED)

@@ -295,6 +295,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "threshold": _count,
         "log": NEED,
         "trace": _texts,
+        "base": NEED,
         "data": NEED,
         "fresh": NEED,
         "max-age": _days,

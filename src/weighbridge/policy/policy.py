@@ -83,6 +83,8 @@ class Policy:
     trace: tuple[str, ...] = ()
     """The steps that the model's chain must have, first to last; who may sign which stands in `steps`."""
     steps: tuple[StepRule, ...] = ()
+    base: Need = Need.OPTIONAL
+    """REQUIRED: somebody trusted must have signed which base it is an adapter for."""
     data: Need = Need.OPTIONAL
     fresh: Need = Need.OPTIONAL
     max_age: int = 30
@@ -132,6 +134,7 @@ class Policy:
             "others": bool(self.others),
             "logged": self.log is Need.REQUIRED,
             "traced": bool(self.layout or self.settings.evidence.layout),
+            "based": self.base is Need.REQUIRED,
             "data": self.data is Need.REQUIRED,
             "approved": self.approval is Need.REQUIRED or bool(self.approvals),
             "current": self.recalls is Need.REQUIRED,
@@ -195,6 +198,7 @@ class Policy:
             "steps": [_step_meaning(rule) for rule in self.steps],
             "in-toto": self.settings.evidence.layout is not None,
             "approvals": dict(self.approvals),
+            "base": self.base.value if self.base is Need.REQUIRED else None,
             "recalls": self.recalls.value if self.recalls is Need.REQUIRED else None,
             "max-age": self.max_age if self.fresh is Need.REQUIRED else None,
         }
@@ -361,6 +365,7 @@ def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
         threshold=words.get("threshold", 1),
         log=Need(words.get("log", Need.OPTIONAL)),
         trace=tuple(words.get("trace", ())),
+        base=Need(words.get("base", Need.OPTIONAL)),
         data=Need(words.get("data", Need.OPTIONAL)),
         fresh=Need(words.get("fresh", Need.OPTIONAL)),
         approval=Need(words.get("approval", Need.OPTIONAL)),

@@ -9,7 +9,8 @@ from enum import StrEnum
 from weighbridge.core.value import dataclass
 
 QUESTIONS = (
-    "signed", "intact", "safe", "read", "others", "logged", "traced", "data", "approved", "current", "fresh", "policy",
+    "signed", "intact", "safe", "read", "others", "logged", "traced", "based", "data", "approved", "current", "fresh",
+    "policy",
 )  # fmt: skip
 """Every built-in question, in the order of the screen; rules of the policy follow as `rule:NAME`."""
 
@@ -21,6 +22,7 @@ QUESTION_MEANINGS = {
     "others": "the other scanners that the policy names have reported, and found no error",
     "logged": "the signature stands in a transparency log",
     "traced": "the steps that made it are stated, signed by those who may, and follow from each other",
+    "based": "as an adapter, it is used with the very base that somebody trusted signed it for",
     "data": "its training data is named by digest, and described by somebody trusted",
     "approved": "enough people with the right roles, none of whom made it, approved it",
     "current": "neither it nor anything that it comes from was recalled",

@@ -79,7 +79,10 @@ def add(
             next=next_expected,
             log_size=log_size,
         )
-        recall = predicate.read(predicate.write(recall), "the list of recalls")
+        try:
+            recall = predicate.read(predicate.write(recall), "the list of recalls")
+        except InputError as error:
+            raise UsageError("bad-target", error.message) from None
         signed = sign_all(write_statement(statement_of(recall)), signers)
         lines = signed.siblings or signed.primary + b"\n"
         write_file(path, lines if lines.endswith(b"\n") else lines + b"\n")

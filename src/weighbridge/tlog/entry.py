@@ -91,9 +91,9 @@ def write_entry(entry: LogEntry) -> bytes:
     why = _wrong(entry)
     if why is None:
         # Written by hand, as `write_json` would: a log takes tens of thousands of these in a second.
-        subjects = ",".join([f'"{subject}"' for subject in entry.subjects])
+        subjects = '"' + '","'.join(entry.subjects) + '"' if entry.subjects else ""
         text = (
-            f'{{"issuer":{_quoted(entry.issuer)},"kind":"{entry.kind.value}",'
+            f'{{"issuer":{_quoted(entry.issuer)},"kind":"' + entry.kind + '",'
             f'"predicateType":{_quoted(entry.predicate_type)},"statement":"{_SHA256}{entry.statement.hex()}",'
             f'"subjects":[{subjects}],"time":{entry.time}}}'
         ).encode()

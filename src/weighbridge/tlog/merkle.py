@@ -165,11 +165,22 @@ class Edge:
 
     def add(self, leaf: bytes) -> tuple[tuple[Tile, bytes], ...]:
         """Append a leaf hash; returns the tiles that it filled, lowest level first."""
+        return self.extend((leaf,))
+
+    def extend(self, leaves: Sequence[bytes]) -> tuple[tuple[Tile, bytes], ...]:
+        """Append leaf hashes; returns the tiles that they filled, each lowest level first."""
+        filled: list[tuple[Tile, bytes]] = []
         if not self.levels:
             self.levels.append([])
-        self.levels[0].append(leaf)
-        self.size += 1
-        return () if self.size % WIDTH else tuple(self._fill())
+        at = 0
+        while at < len(leaves):
+            room = leaves[at : at + WIDTH - len(self.levels[0])]
+            self.levels[0] += room
+            self.size += len(room)
+            at += len(room)
+            if not self.size % WIDTH:
+                filled += self._fill()
+        return tuple(filled)
 
     def _fill(self) -> Iterator[tuple[Tile, bytes]]:
         level = 0

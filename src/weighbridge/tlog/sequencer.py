@@ -1,8 +1,9 @@
 """Sequencer: gives each statement its place in the log, once, and keeps it; the one truth from which all files follow.
 
-Rows in SQL (`database`): the entries, the tiles above the leaves, and the last head that was signed. An append is one
-transaction: what it returned survives kill -9 and power cuts, what it did not return may or may not be there. Two
-writers at once take turns. Nothing is signed or published here.
+Rows in SQL (`database`): the entries, 256 in a row as they are published and one in a row at the end; where each statement
+stands; the tiles above the leaves; and the last head that was signed. An append is one transaction: what it returned
+survives kill -9 and power cuts, what it did not return may or may not be there. Two writers at once take turns. Nothing
+is signed or published here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.tlog.database import Database, Transaction, open_database
-from weighbridge.tlog.entry import LogEntry, write_entry
+from weighbridge.tlog.entry import LogEntry, read_entry, write_entry
 from weighbridge.tlog.merkle import (
     EMPTY,
     HEIGHT,
@@ -23,24 +24,26 @@ from weighbridge.tlog.merkle import (
     cut,
     edge_tiles,
     leaf_hash,
+    read_bundle,
+    root_of,
     write_bundle,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 _IN_ONE_QUESTION = 500
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
     origin TEXT NOT NULL, size BIGINT NOT NULL, root {blob} NOT NULL, checkpoint {blob});
-CREATE TABLE IF NOT EXISTS entries (place {key} PRIMARY KEY, statement {blob} NOT NULL UNIQUE, entry {blob} NOT NULL);
+CREATE TABLE IF NOT EXISTS bundles (number {key} PRIMARY KEY, entries {blob} NOT NULL);
+CREATE TABLE IF NOT EXISTS entries (place {key} PRIMARY KEY, entry {blob} NOT NULL);
+CREATE TABLE IF NOT EXISTS statements (statement {blob} PRIMARY KEY, place BIGINT NOT NULL) {sorted};
 CREATE TABLE IF NOT EXISTS tiles (level INTEGER NOT NULL, number BIGINT NOT NULL, hashes {blob} NOT NULL,
     PRIMARY KEY (level, number))
 """
-_PUT_ENTRY = (
-    "INSERT INTO entries (place, statement, entry) VALUES (?, ?, ?) ON CONFLICT (statement) DO NOTHING"
-)
-_HOPEFUL = 100
-"""From this many entries on it is quicker to put them all and count than to ask first which are there."""
+_PUT_ENTRY = "INSERT INTO entries (place, entry) VALUES (?, ?)"
+_PUT_BUNDLE = "INSERT INTO bundles (number, entries) VALUES (?, ?)"
+_PUT_STATEMENT = "INSERT INTO statements (statement, place) VALUES (?, ?) ON CONFLICT (statement) DO NOTHING"
 _PUT_TILE = (
     "INSERT INTO tiles (level, number, hashes) VALUES (?, ?, ?)"
     " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes"
@@ -74,10 +77,11 @@ class Sequencer:
             raise
 
     def _begin(self, database: Database) -> None:
-        key = "INTEGER" if database.blob == "BLOB" else "BIGINT"
         with database.writing() as transaction:
             for table in _TABLES.split(";"):
-                transaction.run(table.format(blob=database.blob, key=key), [()])
+                transaction.run(
+                    table.format(blob=database.blob, key=database.key, sorted=database.sorted), [()]
+                )
             row = "INSERT INTO log (one, version, origin, size, root) VALUES (1, ?, ?, 0, ?)"
             transaction.run(f"{row} ON CONFLICT (one) DO NOTHING", [(SCHEMA, self.origin, EMPTY)])
             ((version, origin),) = transaction.rows("SELECT version, origin FROM log")
@@ -103,19 +107,14 @@ class Sequencer:
         given = [(entry.statement, write_entry(entry)) for entry in entries]
         with self._database.writing() as transaction:
             edge = _edge(transaction)
-            known: dict[bytes, int] = {}
-            put = len(given) >= _HOPEFUL and _put_new(transaction, edge.size, _firsts(given))
-            if not put:
-                known.update(_find(transaction, [statement for statement, _ in given]))
-            fresh: list[tuple[int, bytes, bytes]] = []
-            for statement, text in given:
-                if statement not in known:
-                    known[statement] = edge.size + len(fresh)
-                    fresh.append((known[statement], statement, text))
-            if not put:
-                transaction.run(_PUT_ENTRY, fresh)
-            _take(transaction, edge, fresh)
-        return tuple(known[statement] for statement, _ in given)
+            places, texts = _place(given, edge.size, {})
+            if not _put_statements(transaction, places, edge.size):
+                old = dict(_find(transaction, list(places)))
+                places, texts = _place(given, edge.size, old)
+                fresh = {statement: at for statement, at in places.items() if statement not in old}
+                _put_statements(transaction, fresh, edge.size)
+            _take(transaction, edge, texts)
+        return tuple([places[statement] for statement, _ in given])
 
     def append_one(self, entry: LogEntry) -> int:
         """A single one, durable on return."""
@@ -135,14 +134,17 @@ class Sequencer:
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         """The texts of entries `start` to `stop`, in pages. Raises `InputError` (`log-damaged`) for a gap."""
-        for first in range(start, stop, WIDTH):
-            last = min(stop, first + WIDTH)
+        for number in range(start // WIDTH, -(-stop // WIDTH)):
+            first = number * WIDTH
             with self._database.reading() as transaction:
-                yield from _texts(transaction, first, last)
+                texts = _texts(transaction, number, min(WIDTH, stop - first))
+            yield from texts[max(0, start - first) :]
 
     def bundle(self, number: int, width: int = WIDTH) -> bytes:
         """The bytes of an entry bundle."""
-        return write_bundle(self.entries(number * WIDTH, number * WIDTH + width))
+        with self._database.reading() as transaction:
+            whole = _bundle(transaction, number) if width == WIDTH else None
+            return whole or write_bundle(_texts(transaction, number, width))
 
     def tile(self, tile: Tile) -> bytes:
         """The bytes of a tile; a pure function of the entries."""
@@ -179,35 +181,37 @@ class Sequencer:
         """
         with self._database.reading() as transaction:
             head = _head(transaction)
-            ((count, last),) = transaction.rows(
-                "SELECT COUNT(*), MAX(place) FROM entries WHERE place >= ?", [head.size - 1]
-            )
-            if (count, last) != ((1, head.size - 1) if head.size else (0, None)):
-                raise InputError(
-                    "log-damaged", f"the log has {head.size} entries, but the last of them is not there"
-                )
+            ((bundles,),) = transaction.rows("SELECT MAX(number) FROM bundles")
+            ((last,),) = transaction.rows("SELECT MAX(place) FROM entries")
+            full, rest = divmod(head.size, WIDTH)
+            if (bundles, last) != (full - 1 if full else None, head.size - 1 if rest else None):
+                raise InputError("log-damaged", f"the log has {head.size} entries, but not its last rows")
             edge = _edge(transaction)
-            first = head.size - head.size % WIDTH
-            leaves = [leaf_hash(text) for text in _texts(transaction, first, head.size)]
+            leaves = [leaf_hash(text) for text in _texts(transaction, full, rest)] if rest else []
             if edge.root() != head.root or (edge.levels and edge.levels[0] != leaves):
                 raise InputError("log-damaged", "the log's root does not follow from its last tiles")
+            if full:
+                _check_bundle(transaction, full - 1, head.size)
 
     def rebuild(self) -> int:
-        """Compute every tile from the entries anew, and put right those that differ; how many did.
+        """Compute every tile, and where each statement stands, from the entries anew; how many rows had to be put right.
 
         Raises `InputError` (`log-damaged`) where the entries do not give the root: then something of them is lost.
         """
         with self._database.writing() as transaction:
-            head, edge = _head(transaction), Edge()
+            head, edge, lost = _head(transaction), Edge(), 0
             wrong: list[tuple[int, int, bytes]] = []
             for first in range(0, head.size, WIDTH):
-                for text in _texts(transaction, first, min(first + WIDTH, head.size)):
-                    wrong += _differing(transaction, edge.add(leaf_hash(text)))
+                texts = _texts(transaction, first // WIDTH, min(WIDTH, head.size - first))
+                wrong += _differing(transaction, edge.extend([leaf_hash(text) for text in texts]))
+                lost += transaction.run(
+                    _PUT_STATEMENT, [(read_entry(text).statement, at) for at, text in enumerate(texts, first)]
+                )
             wrong += _differing(transaction, edge.partial())
             if edge.root() != head.root:
                 raise InputError("log-damaged", "the entries do not give the log's root")
             transaction.run(_PUT_TILE, wrong)
-        return len(wrong)
+        return len(wrong) + lost
 
 
 def _head(transaction: Transaction) -> Head:
@@ -223,22 +227,25 @@ def _find(transaction: Transaction, statements: Sequence[bytes]) -> Iterator[tup
         yield from ((bytes(statement), place) for statement, place in rows)
 
 
-def _firsts(given: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Each statement with the first text that is given for it, in order."""
-    texts: dict[bytes, bytes] = {}
+def _place(
+    given: Sequence[tuple[bytes, bytes]], size: int, old: dict[bytes, int]
+) -> tuple[dict[bytes, int], list[bytes]]:
+    """Where each statement stands, the old ones where they did, and the texts of the new ones in their order."""
+    places, texts = dict(old), []
     for statement, text in given:
-        texts.setdefault(statement, text)
-    return texts
+        if statement not in places:
+            places[statement] = size + len(texts)
+            texts.append(text)
+    return places, texts
 
 
-def _put_new(transaction: Transaction, size: int, texts: dict[bytes, bytes]) -> bool:
-    """Put entries behind the last one if all of their statements are new; whether they were. Else nothing is put."""
-    rows = [(size + at, statement, text) for at, (statement, text) in enumerate(texts.items())]
-    transaction.run(_PUT_ENTRY, rows)
-    ((count,),) = transaction.rows("SELECT COUNT(*) FROM entries WHERE place >= ?", [size])
-    if count == len(rows):
+def _put_statements(transaction: Transaction, places: dict[bytes, int], size: int) -> bool:
+    """Put them if all are new; whether they were. Else nothing is put: that is rare, and asking first is slow."""
+    # In the order of the index, so that its pages are visited one after the other.
+    if transaction.run(_PUT_STATEMENT, sorted(places.items())) == len(places):
         return True
-    transaction.run("DELETE FROM entries WHERE place >= ?", [(size,)])
+    mine = [(statement, size) for statement in places]
+    transaction.run("DELETE FROM statements WHERE statement = ? AND place >= ?", mine)
     return False
 
 
@@ -260,21 +267,52 @@ def _stored(transaction: Transaction, tile: Tile) -> bytes:
     return hashes[: tile.width * 32]
 
 
-def _texts(transaction: Transaction, first: int, last: int) -> list[bytes]:
+def _bundle(transaction: Transaction, number: int) -> bytes | None:
+    rows = transaction.rows("SELECT entries FROM bundles WHERE number = ?", [number])
+    return bytes(rows[0][0]) if rows else None
+
+
+def _texts(transaction: Transaction, number: int, width: int) -> list[bytes]:
+    """The first `width` entries of a bundle, full or not."""
+    whole = _bundle(transaction, number)
+    if whole is not None:
+        return list(read_bundle(whole, WIDTH, f"bundle {number} of the log"))[:width]
+    first = number * WIDTH
     rows = transaction.rows(
-        "SELECT entry FROM entries WHERE place >= ? AND place < ? ORDER BY place", [first, last]
+        "SELECT entry FROM entries WHERE place >= ? AND place < ? ORDER BY place", [first, first + width]
     )
-    if len(rows) != last - first:
-        raise InputError("log-damaged", f"the log has lost entries between {first} and {last}")
+    if len(rows) != width:
+        raise InputError("log-damaged", f"the log has lost entries between {first} and {first + width}")
     return [bytes(row[0]) for row in rows]
 
 
-def _take(transaction: Transaction, edge: Edge, fresh: Sequence[tuple[int, bytes, bytes]]) -> None:
-    if not fresh:
+def _check_bundle(transaction: Transaction, number: int, size: int) -> None:
+    """Compare the entries of a full bundle with the hash that the tree has of them."""
+    tree = Tree(size, lambda tile: _stored(transaction, tile))
+    leaves = [leaf_hash(text) for text in _texts(transaction, number, WIDTH)]
+    if root_of(leaves) != tree.subtree(number * WIDTH, number * WIDTH + WIDTH):
+        raise InputError("log-damaged", f"bundle {number} of the log is not what its tile says")
+
+
+def _put_texts(transaction: Transaction, size: int, texts: Sequence[bytes]) -> None:
+    """Put entries behind the last one; 256 of them become one row, so that a large log has few rows."""
+    first, stop = size - size % WIDTH, size + len(texts)
+    full = stop - stop % WIDTH
+    if full > first:
+        texts = [*_texts(transaction, first // WIDTH, size - first), *texts]
+        cuts = range(first, full, WIDTH)
+        rows = [(at // WIDTH, write_bundle(texts[at - first : at - first + WIDTH])) for at in cuts]
+        transaction.run(_PUT_BUNDLE, rows)
+        transaction.run("DELETE FROM entries WHERE place < ?", [(full,)])
+        size, texts = full, texts[full - first :]
+    transaction.run(_PUT_ENTRY, list(enumerate(texts, size)))
+
+
+def _take(transaction: Transaction, edge: Edge, texts: Sequence[bytes]) -> None:
+    if not texts:
         return
-    filled: list[tuple[Tile, bytes]] = []
-    for _, _, text in fresh:
-        filled += edge.add(leaf_hash(text))
+    _put_texts(transaction, edge.size, texts)
+    filled = edge.extend([leaf_hash(text) for text in texts])
     # Leaf hashes follow from the entries; only those of the last, partial tile are kept, so that an append is quick.
     kept = [(tile, hashes) for tile, hashes in (*filled, *edge.partial()) if tile.level or tile.width < WIDTH]
     transaction.run(_PUT_TILE, [(tile.level, tile.number, hashes) for tile, hashes in kept])

@@ -1,0 +1,407 @@
+"""The graph in SQL, the truth: nodes, what is one with what, and every edge that anybody ever stated.
+
+Rows are added and never changed, but for a grade that rises. Taking the same edge in again changes nothing. One writer at a
+time; every batch is one transaction, so that being killed loses at most the last batch, and giving the same again
+completes it. Self-parents are kept apart, where no question can stumble over them.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from weighbridge.core.database import Database, Purpose, Row, Transaction, open_database
+from weighbridge.core.errors import InputError, UsageError
+from weighbridge.core.pattern import late
+from weighbridge.core.text import visible
+from weighbridge.lineage.edge import GRADES, NAMES, NUMBERS, RELATIONS, Edge, Grade, Link, Node
+
+SCHEMA = 1
+CODE = "lineage-database"
+PURPOSE = Purpose(name="the lineage", code=CODE, turn=2, mkdir=True)
+BATCH = 100_000
+"""Edges of one transaction."""
+MANY = 10_000
+"""From so many new edges on, the index by parent is made anew instead of being kept."""
+FEW = 500
+"""Values in one question: databases bound them."""
+MAX_KEY = 600
+"""Characters of a node's key."""
+_DIGEST = late(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}:(?:[0-9a-f]{2}){16,64}\Z")
+_REVERSE = "CREATE INDEX IF NOT EXISTS lineage_edge_by_parent ON lineage_edge (parent, child)"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS lineage (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
+    identity {blob} NOT NULL, grown {big} NOT NULL);
+CREATE TABLE IF NOT EXISTS lineage_node (id {key} PRIMARY KEY, key TEXT NOT NULL UNIQUE, label TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS lineage_alias (id {key} PRIMARY KEY, root {big} NOT NULL);
+CREATE INDEX IF NOT EXISTS lineage_alias_by_root ON lineage_alias (root);
+CREATE TABLE IF NOT EXISTS lineage_join (a {big} NOT NULL, b {big} NOT NULL, issuer {big} NOT NULL,
+    statement {big} NOT NULL, grade INTEGER NOT NULL, PRIMARY KEY (a, b, issuer, statement)) {tight};
+CREATE TABLE IF NOT EXISTS lineage_issuer (id {key} PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS lineage_statement (id {key} PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS lineage_edge (child {big} NOT NULL, parent {big} NOT NULL, relation SMALLINT NOT NULL,
+    issuer {big} NOT NULL, statement {big} NOT NULL, grade SMALLINT NOT NULL, time {big} NOT NULL,
+    PRIMARY KEY (child, parent, relation, issuer, statement)) {tight};
+CREATE TABLE IF NOT EXISTS lineage_self (child {big} NOT NULL, parent {big} NOT NULL, relation SMALLINT NOT NULL,
+    issuer {big} NOT NULL, statement {big} NOT NULL, grade SMALLINT NOT NULL, time {big} NOT NULL,
+    PRIMARY KEY (child, parent, relation, issuer, statement)) {tight};
+CREATE TABLE IF NOT EXISTS lineage_model (id {key} PRIMARY KEY, node {big} NOT NULL, name TEXT NOT NULL,
+    bytes {big} NOT NULL, UNIQUE (node));
+CREATE TABLE IF NOT EXISTS lineage_tensor (model {big} NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL,
+    dtype TEXT NOT NULL, items {big} NOT NULL, bytes {big} NOT NULL, digest {blob} NOT NULL, sketch {blob},
+    PRIMARY KEY (model, place)) {tight};
+CREATE INDEX IF NOT EXISTS lineage_tensor_by_digest ON lineage_tensor (digest, model);
+CREATE INDEX IF NOT EXISTS lineage_tensor_by_items ON lineage_tensor (items, model)
+"""
+_PUT = (
+    "INSERT INTO {} (child, parent, relation, issuer, statement, grade, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (child, parent, relation, issuer, statement) DO UPDATE SET grade = excluded.grade"
+    " WHERE excluded.grade > {}.grade"
+)
+_PUT_EDGE, _PUT_SELF = (
+    _PUT.format("lineage_edge", "lineage_edge"),
+    _PUT.format("lineage_self", "lineage_self"),
+)
+
+
+class Added(NamedTuple):
+    """What became of edges that were given."""
+
+    given: int = 0
+    new: int = 0
+    """New, or better known than before; the others stood there already."""
+    own: int = 0
+    """New self-parents among them: kept apart, and no part of any answer."""
+
+    def plus(self, other: "Added") -> "Added":
+        """Both together."""
+        return Added(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class Lineage:
+    """One graph. Use it from one thread; several processes may have one each."""
+
+    def __init__(self, place: str | Path, cache: Path | None = None) -> None:
+        """Open, or begin, a graph. `cache`: the file of the index; beside an SQLite file when left out.
+
+        Raises `UsageError` (`lineage-database`, `extra-missing`), `BrokenError` (`lineage-database`).
+        """
+        from weighbridge.core.database import file_of, is_server
+
+        self.cache = cache
+        if cache is None and not is_server(place):
+            file = file_of(place)
+            self.cache = file.with_name(f"{file.name}.index")
+        self._database: Database = open_database(place, PURPOSE)
+        try:
+            self._begin()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _begin(self) -> None:
+        light = self._database.blob == "BLOB"
+        names = {
+            "blob": self._database.blob,
+            "key": "INTEGER" if light else "BIGINT",
+            "big": "INTEGER" if light else "BIGINT",
+            "tight": "WITHOUT ROWID" if light else "",
+        }
+        with self._database.writing() as transaction:
+            for table in (*_TABLES.format(**names).split(";"), _REVERSE):
+                transaction.run(table, [()])
+            row = "INSERT INTO lineage (one, version, identity, grown) VALUES (1, ?, ?, 0)"
+            transaction.run(f"{row} ON CONFLICT (one) DO NOTHING", [(SCHEMA, secrets.token_bytes(16))])
+            ((version,),) = transaction.rows("SELECT version FROM lineage")
+        if version != SCHEMA:
+            raise UsageError(CODE, f"the lineage was written by another version ({version})")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def __enter__(self) -> "Lineage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """A context: one moment of the graph."""
+        return self._database.reading()
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """A context: the one writer."""
+        return self._database.writing()
+
+    # ------------------------------------------------------------------------------------------------ writing
+
+    def add(self, edges: Iterable[Edge]) -> Added:
+        """Take edges in, each once. Raises `InputError` (`bad-node`) for a key that is none; what came before is kept."""
+        source, added = iter(edges), Added()
+        ids = _Ids()
+        while batch := list(islice(source, BATCH)):
+            with self.writing() as transaction:
+                added = added.plus(_put(transaction, batch, ids))
+        with self.writing() as transaction:
+            transaction.run(_REVERSE, [()])
+        return added
+
+    def join(
+        self, keys: Sequence[str], grade: Grade, issuer: str, statement: str = "", label: str = ""
+    ) -> int:
+        """Say that these keys are one thing; the number of the node. Whoever is not to be believed says `Link.SAME_AS`.
+
+        Raises `InputError` (`bad-node`), `UsageError` (`bad-grade`) below `attested`.
+        """
+        if not grade.is_sure:
+            raise UsageError("bad-grade", f"things are not made one by what is only {grade}")
+        with self.writing() as transaction:
+            return _join(transaction, keys, grade, issuer, statement, label)
+
+    def label(self, labels: Iterable[tuple[str, str]]) -> None:
+        """(key, name for people): the first that was given stays."""
+        sql = "UPDATE lineage_node SET label = ? WHERE key = ? AND label = ''"
+        with self.writing() as transaction:
+            transaction.run(sql, [(label[:300], key) for key, label in labels if label])
+
+    def distrust(self, issuer: str) -> int:
+        """Count what this issuer said as declared from now on; how many edges that changes.
+
+        What it made one stays one: an artifact's digests are not a matter of trust for long, and `Lineage` forgets nothing.
+        """
+        where = "FROM lineage_edge e JOIN lineage_issuer i ON i.id = e.issuer WHERE i.key = ? AND e.grade > 0"
+        with self.writing() as transaction:
+            ((count,),) = transaction.rows(f"SELECT count(*) {where}", (issuer,))  # noqa: S608 - a constant
+            sql = "UPDATE lineage_edge SET grade = 0 WHERE issuer IN (SELECT id FROM lineage_issuer WHERE key = ?)"
+            transaction.run(sql, [(issuer,)])
+            _grow(transaction)
+        return int(count)
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def state(self) -> tuple[bytes, int]:
+        """(which graph this is, how often it grew): a copy of it is good as long as both are the same."""
+        with self.reading() as transaction:
+            ((identity, grown),) = transaction.rows("SELECT identity, grown FROM lineage")
+        return bytes(identity), grown
+
+    def counts(self) -> tuple[int, int]:
+        """(nodes, edges); a thing with three digests counts once."""
+        with self.reading() as transaction:
+            ((nodes,),) = transaction.rows("SELECT count(*) FROM lineage_node")
+            ((merged,),) = transaction.rows("SELECT count(*) FROM lineage_alias")
+            ((edges,),) = transaction.rows("SELECT count(*) FROM lineage_edge")
+        return nodes - merged, edges
+
+    def find(self, keys: Iterable[str]) -> tuple[int, ...]:
+        """The nodes that are known by any of these keys; a name without a revision also means its revisions."""
+        wanted = list(dict.fromkeys(keys))
+        with self.reading() as transaction:
+            ids = [
+                row[0]
+                for row in in_parts(transaction, "SELECT id FROM lineage_node WHERE key IN ({})", wanted)
+            ]
+            named = [key for key in wanted if key.startswith(NAMES)]
+            if named:
+                sql = (
+                    f"SELECT e.parent FROM lineage_edge e JOIN lineage_node n ON n.id = e.child"  # noqa: S608
+                    f" WHERE e.relation = {NUMBERS[Link.NAMED]} AND n.key IN ({{}})"
+                )
+                ids += [row[0] for row in in_parts(transaction, sql, named)]
+            roots = roots_of(transaction, ids)
+        return tuple(dict.fromkeys(roots[one] for one in ids))
+
+    def nodes(self, ids: Sequence[int]) -> dict[int, Node]:
+        """The nodes of these numbers, with every key of each."""
+        with self.reading() as transaction:
+            members = members_of(transaction, ids)
+            sql = "SELECT id, key, label FROM lineage_node WHERE id IN ({})"
+            rows = list(in_parts(transaction, sql, list(members)))
+        keys: dict[int, list[str]] = {}
+        labels: dict[int, str] = {}
+        for one, key, label in rows:
+            keys.setdefault(members[one], []).append(key)
+            if label:
+                labels.setdefault(members[one], label)
+        return {
+            root: Node(id=root, keys=tuple(sorted(found)), label=labels.get(root, ""))
+            for root, found in keys.items()
+        }
+
+    def edges(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[Edge, ...]]:
+        """(child, parent) of nodes → every edge between the two, the best known first."""
+        wanted = set(pairs)
+        with self.reading() as transaction:
+            members = members_of(transaction, [one for pair in wanted for one in pair])
+            parents = {other for _, other in wanted}
+            sql = (
+                "SELECT e.child, e.parent, e.relation, e.grade, i.key, s.key, e.time, c.key, p.key FROM lineage_edge e"
+                " JOIN lineage_issuer i ON i.id = e.issuer JOIN lineage_statement s ON s.id = e.statement"
+                " JOIN lineage_node c ON c.id = e.child JOIN lineage_node p ON p.id = e.parent"
+                " WHERE e.child = ? AND e.parent IN ({})"
+            )
+            found: dict[tuple[int, int], list[Edge]] = {}
+            theirs: dict[int, list[int]] = {}
+            for child, parent in wanted:
+                theirs.setdefault(child, []).append(parent)
+            back: dict[int, list[int]] = {}
+            for member, root in members.items():
+                back.setdefault(root, []).append(member)
+            for child, above in theirs.items():
+                targets = [member for parent in above if parent in parents for member in back[parent]]
+                for own in back[child]:
+                    for row in in_parts(transaction, sql, targets, first=(own,)):
+                        found.setdefault((child, members[row[1]]), []).append(_edge(row))
+        return {pair: tuple(sorted(edges, key=_best_first)) for pair, edges in found.items()}
+
+    def selves(self, ids: Sequence[int]) -> tuple[Edge, ...]:
+        """The edges by which somebody says that one of these nodes is its own parent."""
+        sql = (
+            "SELECT e.child, e.parent, e.relation, e.grade, i.key, s.key, e.time, c.key, p.key FROM lineage_self e"
+            " JOIN lineage_issuer i ON i.id = e.issuer JOIN lineage_statement s ON s.id = e.statement"
+            " JOIN lineage_node c ON c.id = e.child JOIN lineage_node p ON p.id = e.parent WHERE e.child IN ({})"
+        )
+        with self.reading() as transaction:
+            members = list(members_of(transaction, ids))
+            return tuple(_edge(row) for row in in_parts(transaction, sql, members))
+
+
+def check_key(key: str) -> str:
+    """The key itself. Raises `InputError` (`bad-node`) where it names nothing."""
+    if key.startswith(NAMES):
+        if 0 < len(key.partition(":")[2]) and len(key) <= MAX_KEY and key.isprintable():
+            return key
+    elif _DIGEST.match(key):
+        return key
+    raise InputError("bad-node", f'"{visible(key, 80)}" is neither a digest nor a name such as hf:org/name')
+
+
+def in_parts(
+    transaction: Transaction, sql: str, values: Sequence[Any], first: Sequence[Any] = ()
+) -> Iterator[Row]:
+    """The rows of a question with `IN ({})`, asked as often as the number of values needs."""
+    for at in range(0, len(values), FEW):
+        part = values[at : at + FEW]
+        yield from transaction.rows(sql.format(",".join("?" * len(part))), (*first, *part))
+
+
+def roots_of(transaction: Transaction, ids: Sequence[int]) -> dict[int, int]:
+    """The number under which each goes."""
+    found = dict(in_parts(transaction, "SELECT id, root FROM lineage_alias WHERE id IN ({})", list(set(ids))))
+    return {one: found.get(one, one) for one in ids}
+
+
+def members_of(transaction: Transaction, roots: Iterable[int]) -> dict[int, int]:
+    """Every number that goes under one of these → that one."""
+    wanted = list(dict.fromkeys(roots))
+    found = dict(in_parts(transaction, "SELECT id, root FROM lineage_alias WHERE root IN ({})", wanted))
+    return {**{root: root for root in wanted}, **found}
+
+
+def _edge(row: Row) -> Edge:
+    _, _, relation, grade, issuer, statement, time, child, parent = row
+    return Edge(child, parent, RELATIONS[relation], GRADES[grade], issuer, statement, time)
+
+
+def _best_first(edge: Edge) -> tuple[int, str, str, str]:
+    return -edge.grade.rank, edge.relation.value, edge.issuer, edge.statement
+
+
+# ---------------------------------------------------------------------------------------------------- taking in
+
+
+class _Ids:
+    """Numbers that were looked up or given out, for as long as one writing takes."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, int] = {}
+        self.issuers: dict[str, int] = {}
+        self.statements: dict[str, int] = {}
+
+
+def _put(transaction: Transaction, batch: list[Edge], ids: _Ids) -> Added:
+    nodes = _numbered(
+        transaction, "lineage_node", [key for edge in batch for key in edge[:2]], ids.nodes, check_key
+    )
+    issuers = _numbered(transaction, "lineage_issuer", [edge[4] for edge in batch], ids.issuers, str)
+    statements = _numbered(transaction, "lineage_statement", [edge[5] for edge in batch], ids.statements, str)
+    ranks = {grade: grade.rank for grade in Grade}
+    rows = sorted(
+        {
+            (
+                nodes[child],
+                nodes[parent],
+                NUMBERS[relation],
+                issuers[issuer],
+                statements[statement],
+                ranks[grade],
+                time,
+            )
+            for child, parent, relation, grade, issuer, statement, time in batch
+        }
+    )
+    own = [row for row in rows if row[0] == row[1]]
+    rest = [row for row in rows if row[0] != row[1]] if own else rows
+    if len(rest) >= MANY and not transaction.rows("SELECT 1 FROM lineage_edge LIMIT 1"):
+        transaction.run("DROP INDEX IF EXISTS lineage_edge_by_parent", [()])
+    new, strange = transaction.run(_PUT_EDGE, rest), transaction.run(_PUT_SELF, own)
+    if new or strange:
+        _grow(transaction)
+    return Added(len(batch), new + strange, strange)
+
+
+def _numbered(
+    transaction: Transaction, table: str, keys: Iterable[str], known: dict[str, int], check: Any
+) -> dict[str, int]:
+    """Every key with its number; those that are new get the next ones, in the order in which they come."""
+    missing = [key for key in dict.fromkeys(keys) if key not in known]
+    if not missing:
+        return known
+    ((last,),) = transaction.rows(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608 - one of ours
+    if last:
+        sql = f"SELECT key, id FROM {table} WHERE key IN ({{}})"  # noqa: S608 - one of ours
+        known.update(in_parts(transaction, sql, missing))
+        missing = [key for key in missing if key not in known]
+    fresh = [(last + place, check(key)) for place, key in enumerate(missing, 1)]
+    if table == "lineage_node":
+        transaction.run("INSERT INTO lineage_node (id, key, label) VALUES (?, ?, '')", fresh)
+    else:
+        transaction.run(f"INSERT INTO {table} (id, key) VALUES (?, ?)", fresh)  # noqa: S608 - one of ours
+    known.update((key, number) for number, key in fresh)
+    return known
+
+
+def _join(
+    transaction: Transaction, keys: Sequence[str], grade: Grade, issuer: str, statement: str, label: str
+) -> int:
+    ids = _Ids()
+    numbers = _numbered(transaction, "lineage_node", keys, ids.nodes, check_key)
+    first, *others = [numbers[key] for key in dict.fromkeys(keys)]
+    if label:
+        sql = "UPDATE lineage_node SET label = ? WHERE id = ? AND label = ''"
+        transaction.run(sql, [(label[:300], first)])
+    who = _numbered(transaction, "lineage_issuer", [issuer], ids.issuers, str)[issuer]
+    what = _numbered(transaction, "lineage_statement", [statement], ids.statements, str)[statement]
+    put = "INSERT INTO lineage_join (a, b, issuer, statement, grade) VALUES (?, ?, ?, ?, ?)"
+    transaction.run(
+        f"{put} ON CONFLICT (a, b, issuer, statement) DO NOTHING",
+        [(min(first, one), max(first, one), who, what, grade.rank) for one in others],
+    )
+    roots = set(roots_of(transaction, [first, *others]).values())
+    root = min(roots)
+    if len(roots) == 1:
+        return root
+    members = list(members_of(transaction, roots - {root}))
+    transaction.run(
+        "INSERT INTO lineage_alias (id, root) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET root = excluded.root",
+        [(member, root) for member in members],
+    )
+    _grow(transaction)
+    return root
+
+
+def _grow(transaction: Transaction) -> None:
+    transaction.run("UPDATE lineage SET grown = grown + 1", [()])

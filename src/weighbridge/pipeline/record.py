@@ -1,0 +1,123 @@
+"""`weighbridge.record`: a step that runs in this process, recorded.
+
+    with weighbridge.record("train", materials=["data", "base"], products=["out"], key="builder.key") as run:
+        run.parameters["seed"] = "7"
+        train()
+
+An error in the block goes through, and nothing is stated. Where the block ended well and nothing can be stated,
+`InputError` (`run-unstated`) says why.
+"""
+
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from weighbridge.core.errors import InputError
+from weighbridge.pipeline.environment import installed_here
+from weighbridge.pipeline.material import inputs_of
+from weighbridge.pipeline.run import Outcome, Recording, Wish, begin, end, settings
+from weighbridge.sign.signer import AnySigner, open_signer
+
+PathOrText = str | os.PathLike[str]
+
+
+class Record:
+    """A step while it runs; the context manager that `record` gives."""
+
+    parameters: dict[str, str]
+    """Seeds and settings to be written down; filled at any time before the end."""
+    outcome: Outcome | None
+    """What was stated, after the end."""
+
+    def __init__(
+        self, wish: Wish, signers: Sequence[AnySigner], plan: PathOrText | None, trust: PathOrText | None
+    ) -> None:
+        self._wish, self._signers, self._plan, self._trust = wish, signers, plan, trust
+        self._recording: Recording | None = None
+        self.parameters = {}
+        self.outcome = None
+
+    def __enter__(self) -> Self:
+        self._recording = begin(self._wish, permit=self._permit(), installed=installed_here())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        recording, self._recording = self._recording, None
+        if recording is None or kind is not None:
+            return
+        said = settings([(name, str(value)) for name, value in self.parameters.items()])
+        self.outcome = end(recording, 0, self._signers, parameters=said)
+        for problem in self.outcome.problems:
+            raise InputError(
+                "run-unstated", f"nothing is stated about the run: {problem.why} ({problem.code})"
+            )
+
+    def start(self) -> Self:
+        """The same as entering the block, for callbacks."""
+        return self.__enter__()
+
+    def finish(self) -> "Outcome | None":
+        """The same as leaving the block without an error."""
+        self.__exit__(None, None, None)
+        return self.outcome
+
+    def abandon(self) -> None:
+        """Leave it without a statement."""
+        self._recording = None
+
+    def _permit(self):  # type: ignore[no-untyped-def] # a callable of two rooms' types, or None
+        if self._plan is None:
+            return None
+        from weighbridge.pipeline.permission import permit_of
+        from weighbridge.trust.keyring import load_keyring
+
+        keyring = load_keyring(self._trust or _default_trust())
+        return permit_of(Path(self._plan), keyring, self._wish, self._signers)
+
+
+def record(
+    name: str,
+    *,
+    materials: Sequence[PathOrText] = (),
+    products: Sequence[PathOrText],
+    key: PathOrText | Sequence[AnySigner],
+    password: str | None = None,
+    parameters: Mapping[str, object] | None = None,
+    host: Collection[str] = (),
+    plan: PathOrText | None = None,
+    trust: PathOrText | None = None,
+) -> Record:
+    """Record a step that runs in this process; use it with `with`.
+
+    `materials` as `weighbridge run --materials` takes them, `key` a private key's path or URI, or signers that are open.
+    `plan` refuses to start where the approved plan does not allow it, by the keyring at `trust`. Raises
+    `UsageError`, `TrustError`, `InputError`, `StepRefused`.
+    """
+    given = [os.fspath(one) for one in materials]
+    said = settings([(name, str(value)) for name, value in (parameters or {}).items()])
+    wish = Wish(
+        name=name,
+        materials=inputs_of(given),
+        products=tuple(Path(one) for one in products),
+        command=tuple(getattr(sys, "orig_argv", ()) or (sys.executable, *sys.argv)),
+        parameters=said,
+        host=frozenset(host),
+    )
+    return Record(wish, _signers(key, password), plan, trust)
+
+
+def _signers(key: PathOrText | Sequence[AnySigner], password: str | None) -> Sequence[AnySigner]:
+    if isinstance(key, str | os.PathLike):
+        return [open_signer(os.fspath(key), password=password or os.environ.get("WEIGHBRIDGE_PASSWORD"))]
+    return key
+
+
+def _default_trust() -> Path:
+    chosen = os.environ.get("WEIGHBRIDGE_TRUST")
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(chosen) if chosen else Path(home) / "weighbridge" / "trust"
