@@ -1,8 +1,8 @@
 """weighbridge: the checkpoint every AI model passes between whoever trained it and whoever depends on it.
 
 Start reading in `weighbridge.check`: it is the whole product on one page. What programs use stands here: `load` and `share`
-hand out verified memory, `guard` watches over what other libraries open, and `LoadRefused` is what they raise. Nothing is
-imported before it is used.
+hand out verified memory, `guard` watches over what other libraries open, and `LoadRefused` is what they raise; `record` writes
+down how something is made. Nothing is imported before it is used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from weighbridge.core.errors import LoadRefused, WeighbridgeError
     from weighbridge.integrations import guard
     from weighbridge.loading import Tensors, load, share
+    from weighbridge.pipeline.record import record
 
-__all__ = ["LoadRefused", "Tensors", "WeighbridgeError", "__version__", "guard", "load", "share"]
+__all__ = ["LoadRefused", "Tensors", "WeighbridgeError", "__version__", "guard", "load", "record", "share"]
 
 _HOMES = {
     "LoadRefused": "weighbridge.core.errors",
@@ -23,6 +24,7 @@ _HOMES = {
     "load": "weighbridge.loading",
     "share": "weighbridge.loading",
     "guard": "weighbridge.integrations",
+    "record": "weighbridge.pipeline.record",
 }
 
 

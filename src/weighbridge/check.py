@@ -6,6 +6,7 @@
 a format, a curve or a screen, and nothing raises for what a model contains: a bad model is evidence.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -127,7 +128,7 @@ def weigh(
         evidence, measurement = _as_claimed(evidence, measurement, signatures)
 
     # 4. Where did it come from, who approved it, and does it still stand?
-    stated, chain = _stated(request, artifact, measurement, signatures)
+    stated, chain = _stated(request, artifact, measurement, bundles, signatures)
     evidence += stated
 
     # 5. Is it dangerous to load?
@@ -167,7 +168,11 @@ def weigh(
 
 
 def _stated(
-    request: Request, artifact: Artifact, measurement: Measurement, signatures: Sequence[SignatureResult]
+    request: Request,
+    artifact: Artifact,
+    measurement: Measurement,
+    bundles: Sequence["Bundle"],
+    signatures: Sequence[SignatureResult],
 ) -> tuple[tuple[Evidence, ...], "Node | None"]:
     """What others state about the model; nothing where nobody asks and nobody states anything."""
     if not request.ask & BELIEVES:
@@ -205,6 +210,13 @@ def _base(request: Request) -> "Named | None":
     if artifact.obstacles or found.unread:
         return Named(name=artifact.name)
     return subject_of(artifact.name, found.manifest, single=artifact.single).what
+
+
+def _good_statements(bundles: Sequence["Bundle"], signatures: Sequence[SignatureResult]) -> tuple[str, ...]:
+    """`sha256:…` of what the signatures that hold are over: how a log names them."""
+    pairs = zip(bundles, signatures, strict=True)
+    good = [bundle.envelope.payload for bundle, result in pairs if result.outcome is Outcome.PASS]
+    return tuple(dict.fromkeys(f"sha256:{hashlib.sha256(payload).hexdigest()}" for payload in good))
 
 
 def _opened(request: Request, beside: frozenset[str]) -> Artifact:

@@ -7,6 +7,8 @@ from weighbridge.attest.layout import approved, data_stated, people, traced
 from weighbridge.attest.step import Relation
 from weighbridge.attest.subject import Subject
 from weighbridge.core.evidence import Outcome
+from weighbridge.core.manifest import Digest
+from weighbridge.core.statement import Named
 from weighbridge.policy.words import StepRule
 
 RAW, CLEAN, MODEL, SAFE, TEST = (
@@ -164,6 +166,14 @@ def test_nobody_approves_what_they_made() -> None:
     made = CLEO.ran("convert", SAFE, (FROM, MODEL))
     assert review(made + CLEO.reviewed(SAFE)) == ("fail", "approval-missing")
     assert review(CLEO.reviewed(SAFE), makers=("cleo",)) == ("fail", "approval-missing")
+
+
+def test_an_approval_of_the_weights_alone_is_not_one_of_the_files_beside_them() -> None:
+    weights = Digest("blake3", b"w" * 32)
+    model = Named(name="m", files=Digest("sha256", b"f" * 32), tensors=weights)
+    for reviewed, outcome in ((model, Outcome.PASS), (Named(name="m", tensors=weights), Outcome.FAIL)):
+        found = judged(CLEO.reviewed(reviewed), TEAM)
+        assert approved((("safety", 1),), Subject(what=model), found).outcome is outcome
 
 
 def test_people_are_counted_by_name_and_key() -> None:

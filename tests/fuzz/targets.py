@@ -11,6 +11,7 @@ from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError, WeighbridgeError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.source import MemorySource
+from weighbridge.core.value import replace
 from weighbridge.formats import FORMATS, read
 from weighbridge.scan.engine import Scanner
 
@@ -133,12 +134,32 @@ def graphs(data: bytes) -> None:
             graph_changes(name, Graph(inputs=("x",), nodes=(Node(op="Relu", inputs=("x",)),)), answer.graph)
 
 
+def said(data: bytes) -> None:
+    """A statement of any kind, to its typed predicate and back; and as the bulk reader takes it."""
+    from weighbridge.attest import predicates
+    from weighbridge.attest.batch import _kind_of
+    from weighbridge.core.statement import read_statement
+
+    kind = _kind_of(data)
+    assert not kind or read_statement(data).predicate_type == kind
+    with contextlib.suppress(InputError, LimitError):
+        one = read_statement(data)
+        value = predicates.read(one)
+        predicates.say(one)
+        predicates.step_of(one)
+        found = predicates.kind_of(one.predicate_type)
+        assert found is not None
+        again = replace(one, predicate=predicates.write(found, value))
+        assert predicates.read(again) == value
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **{f"format-{candidate}": reader(candidate) for candidate in FORMATS},
     "scanner": scanner,
     "repository": repository,
     "bundles": bundles,
     "statement": statement,
+    "said": said,
     "json": json_document,
     "report": report,
     "receipt": receipt,

@@ -235,7 +235,7 @@ def _take(line: bytes) -> tuple[str, bytes, bytes] | None:
     line = line.removesuffix(b"\n")
     try:
         found = _LINE.decode(line) if len(line) <= MOST_CERTAIN else None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     if found is None or _WRITE.encode(found) != line or found.media_type != MEDIA_TYPE:
         return None
@@ -272,7 +272,7 @@ def _kind_of(payload: bytes) -> str:
         return ""
     try:
         found = _STATEMENT.decode(payload)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return ""
     if _WRITE.encode(found) != payload or found.type != STATEMENT or not 0 < len(found.kind) <= 500:
         return ""

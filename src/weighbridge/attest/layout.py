@@ -16,7 +16,7 @@ from weighbridge.attest.predicates import kind_of, read
 from weighbridge.attest.predicates.review import TYPE as REVIEW
 from weighbridge.attest.predicates.review import Decision
 from weighbridge.attest.step import DESCENT, Relation, Step
-from weighbridge.attest.subject import Index, Subject, any_same
+from weighbridge.attest.subject import Index, Subject, any_same, binds_files
 from weighbridge.core.errors import InputError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.statement import Named
@@ -286,7 +286,11 @@ def approved(
     about = index.about(subject.what)
     own = {*makers, *_marks(one for one in about if one.is_signed and told_step(one))} - {""}
     reviews = [(one, decision, role) for one in about for decision, role in _decision(one)]
-    foreign = [row for row in reviews if not {row[0].signer.by, row[0].signer.key} & own]
+    foreign = [
+        row
+        for row in reviews
+        if binds_files(row[0], subject) and not {row[0].signer.by, row[0].signer.key} & own
+    ]
     refusals = [one for one, decision, _ in reviews if decision is Decision.REJECT]
     if refusals:
         who = some(sorted({one.signer.by for one in refusals}))
@@ -304,7 +308,7 @@ def approved(
             asked = f' of the role "{visible(role, 40)}"' if role else ""
             why = f"{counted(count, 'approval')}{asked} wanted, {have} given"
             if len(foreign) < len(reviews):
-                why += "; nobody approves what they made"
+                why += "; nobody approves what they made, or weights without the files beside them"
             return _lacking("approved", "approval-missing", why, about)
     who = ", ".join(sorted({visible(one.signer.by, 100) for one, _ in approvals}))
     return Evidence(question="approved", outcome=Outcome.PASS, why=f"approved by {who}", by=who)

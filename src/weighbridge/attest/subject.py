@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from weighbridge.attest.attestation import Attestation
 from weighbridge.core.manifest import Manifest
-from weighbridge.core.statement import Named
+from weighbridge.core.statement import TENSORS_ALGORITHM, Named
 from weighbridge.core.value import dataclass
 
 
@@ -39,6 +39,13 @@ def is_same(one: Named, other: Named) -> bool:
     theirs = dict(digest.split(":") for digest in other.digests)
     shared = mine.keys() & theirs.keys()
     return bool(shared) and all(mine[algorithm] == theirs[algorithm] for algorithm in shared)
+
+
+def binds_files(one: Attestation, subject: Subject) -> bool:
+    """Whether a statement about the artifact names its files, and not its weights alone: beside these anything may lie."""
+    named = {digest for what in _subjects(one) for digest in what.digests}
+    files = {digest for digest in subject.what.digests if not digest.startswith(TENSORS_ALGORITHM)}
+    return bool(named & files) or _names_every_file(one, subject)
 
 
 def any_same(ones: Iterable[Named], others: Collection[Named]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 EXAMPLES = ("weighbridge doctor", "weighbridge doctor --format json")
 
 EXTRAS = {
+    "cedar": ("cedarpy", "who may do what, in Cedar"),
     "cel": ("cel", "rules in CEL"),
     "hsm": ("pkcs11", "keys in tokens"),
     "keyless": ("sigstore", "Sigstore"),

@@ -211,6 +211,9 @@ def statements(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--link-dir", metavar="DIR", help="the folder of its links; beside the layout when left out"
     )
+    group.add_argument(
+        "--log-policy", metavar="FILE", help="which logs and witnesses count for MODEL.tlog-proof"
+    )
     recalls(group)
 
 

@@ -142,6 +142,8 @@ def _laid_out(policy: Policy, options: argparse.Namespace) -> Policy:
         places = replace(places, layout=options.layout, layout_keys=keys, link_dir=options.link_dir)
     if getattr(options, "base", None):
         policy = policy.override("--base", base=Need.REQUIRED)
+    if getattr(options, "log_policy", None):
+        places = replace(places, log_policy=options.log_policy)
     if options.recalls:
         places = replace(places, recalls=(*places.recalls, *options.recalls))
     return replace(policy, settings=replace(policy.settings, evidence=places))

@@ -10,7 +10,7 @@ in blocks. `equal-tensors` and `rederived` are said only where that holds for ev
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from weighbridge.attest.predicates.transform import Proof, Transform, Transformed, is_plain
 from weighbridge.attest.step import Material
@@ -20,7 +20,7 @@ from weighbridge.convert.relate_casts import FLOATS, is_cast, is_zeroed, numpy
 from weighbridge.convert.relate_quants import BITS, BLOCKS, SHORT, is_block_quant, is_int8, scale_of
 from weighbridge.convert.relate_sides import One, Side, Work, open_side, without
 from weighbridge.core.budget import Budget
-from weighbridge.core.errors import InputError, UsageError
+from weighbridge.core.errors import UsageError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.manifest import Place, tensor_label
 from weighbridge.core.statement import Named, Statement
@@ -377,7 +377,7 @@ def _refuse_untrue(kind: Transformed, rows: Sequence[Row], parents: Sequence[Sid
     needed = _NEEDED.get(kind)
     if needed and not any(row.standing in needed for row in rows):
         raise _untrue(kind, f"no tensor is {' or '.join(sorted(needed))}")
-    if kind is Transformed.SHARDED and max(side.files for side in (child, *parents)) < 2:
+    if kind is Transformed.SHARDED and max(child.files, sum(side.files for side in parents)) < 2:
         raise _untrue(kind, "there is one file on both sides")
     if kind is Transformed.QUANTIZED and not _is_shorter(child, parents):
         raise _untrue(kind, "no tensor has a shorter type than the parent's")
@@ -432,7 +432,9 @@ class Checked:
     """PASS: shown again. FAIL: not so. UNKNOWN: only the signer's word."""
     why: str
     related: Related | None = None
-    """What was found; None where it was not looked for."""
+    """What was found; None where it was refused before."""
+    other: bool = False
+    """The statement is about another model, or another parent."""
 
 
 _RANK = {Proof.CLAIMED: 0, Proof.REDERIVED: 1, Proof.EQUAL_TENSORS: 2}
@@ -453,7 +455,10 @@ def check_again(
         return Checked(outcome=Outcome.FAIL, why=error.message)
     strange = _strange(statement, made, related)
     if strange:
-        return Checked(outcome=Outcome.FAIL, why=strange, related=related)
+        return Checked(outcome=Outcome.FAIL, why=strange, related=related, other=True)
+    if made.proof is Proof.EQUAL_TENSORS and not is_plain(statement, made):
+        why = "the digests of the statement do not show the equality that it claims"
+        return Checked(outcome=Outcome.FAIL, why=why, related=related)
     found = related.transform.proof
     if _RANK[found] < _RANK[made.proof]:
         why = f'"{made.proof}" could not be shown again: {related.reason or related.transform.detail}'
@@ -476,13 +481,4 @@ def _strange(statement: Statement, made: Transform, related: Related) -> str:
     extra = [one.name for one in measured if not any(is_same(one, other.what) for other in made.parents)]
     if missing or extra:
         return f"not the parents of the statement: {some(missing or extra)}"
-    if made.proof is Proof.EQUAL_TENSORS and not is_plain(statement, made):
-        return "the digests of the statement do not show the equality that it claims"
     return ""
-
-
-def statement_about(related: Related, predicate: Mapping[str, Any], predicate_type: str) -> Statement:
-    """The sentence to sign."""
-    if not related.child.digests:
-        raise InputError("no-digest", f'"{visible(related.child.name)}" has no digest')
-    return Statement(subjects=(related.child,), predicate_type=predicate_type, predicate=predicate)

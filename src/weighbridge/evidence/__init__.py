@@ -42,6 +42,8 @@ class Question:
     anchors: "Sequence[Anchor]"
     authorities: "Sequence[TimestampAuthority]"
     now: datetime
+    statements: tuple[str, ...] = ()
+    """`sha256:…` of what the signatures of the model that hold are over."""
     state: Path | None = None
     """Where this machine keeps what it has seen; None to remember nothing."""
     base: Named | None = None

@@ -8,13 +8,14 @@ from weighbridge.attest.chain import build_chain, told_step
 from weighbridge.attest.layout import approved, data_stated, traced
 from weighbridge.attest.subject import Index, Subject
 from weighbridge.core.chain import Node, Standing, count
+from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.text import counted
 from weighbridge.evidence import Question, mark
 from weighbridge.evidence.find import fetch, find_statements, open_places, read_layout, read_named
-from weighbridge.evidence.recalls import current, fresh, newest, read_lists
+from weighbridge.evidence.recalls import Ancestor, current, fresh, newest, read_lists
 
 
 def weigh(
@@ -29,7 +30,19 @@ def weigh(
     rows = list(_rows(question, subject, attestations, signatures, chain))
     if question.policy.settings.evidence.layout:
         rows.append(_held(question, manifest))
+    if question.command != "verify" and (
+        "logged" in question.asked or question.policy.settings.evidence.log_policy
+    ):
+        from weighbridge.evidence.records import log_rows
+
+        rows += log_rows(question, question.statements or _signed_about(attestations, subject))
     return tuple(rows), chain
+
+
+def _signed_about(attestations: Sequence[Attestation], subject: Subject) -> tuple[str, ...]:
+    """For a model that has no signature of its own: what somebody trusted states about it."""
+    about = Index(attestations, subject).about(subject.what)
+    return tuple(dict.fromkeys(one.digest for one in about if one.is_signed))
 
 
 def _held(question: Question, manifest: Manifest) -> Evidence:
@@ -112,6 +125,17 @@ def _current(
         yield current(lists, problems, subject, attestations, signatures, now=now, max_age=policy.max_age)
     if "fresh" in question.asked:
         yield fresh(lists, now=now, behind=behind, max_age=policy.max_age)
+
+
+def _ancestors(question: Question, subject: Subject) -> tuple[tuple[Ancestor, ...], WeighbridgeError | None]:
+    if question.policy.settings.evidence.lineage is None:
+        return (), None
+    from weighbridge.evidence.records import ancestors
+
+    try:
+        return ancestors(question, subject), None
+    except WeighbridgeError as error:
+        return (), error
 
 
 def _drawn(chain: Node, attestations: Sequence[Attestation], subject: Subject) -> Evidence:

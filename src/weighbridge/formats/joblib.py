@@ -94,7 +94,7 @@ def _objects(machine: Machine) -> Value:
 
 def tensors(program: PickleProgram) -> tuple[TensorRef, ...]:
     """The arrays between the opcodes, named by the attributes and keys that lead to them."""
-    names = names_of(program)
+    names = names_of(program) if program.arrays else {}
     found = []
     for number, array in enumerate(program.arrays):
         dtype = dtype_of_value(array.dtype)
@@ -125,13 +125,13 @@ MAX_NAME = 200
 def names_of(program: PickleProgram) -> dict[int, str]:
     """id of a node → the first path of keys that leads to it, as in `steps.1.coef_`."""
     names: dict[int, str] = {}
-    todo: list[tuple[Value, str]] = [(program.value, "")]
+    todo: list[tuple[Value, str]] = [] if is_constant(program.value) else [(program.value, "")]
     while todo:
         value, path = todo.pop()
-        if is_constant(value) or id(value) in names:
+        if id(value) in names:
             continue
         names[id(value)] = path
-        todo += reversed([(child, _joined(path, key)) for key, child in _steps(value)])
+        todo += [(child, _joined(path, key)) for key, child in reversed(_steps(value))]
     return names
 
 
@@ -140,15 +140,16 @@ def _joined(path: str, key: str) -> str:
 
 
 def _steps(value: Value) -> list[tuple[str, Value]]:
-    """Named ways from a value into its contents."""
+    """Named ways from a value into those of its contents that are no constants."""
     if type(value) is Dict:
         return [
             (key if type(key) is str else str(key) if type(key) is int else "", item)
             for key, item in value.pairs()
+            if not is_constant(item)
         ]
     if type(value) in (tuple, List):
-        return [(str(number), item) for number, item in enumerate(value)]
+        return [(str(number), item) for number, item in enumerate(value) if not is_constant(item)]
     if type(value) is Call:
-        inner = [("", change.value) for change in value.changes]
-        return [*inner, ("", value.args)]
+        inner = [("", change.value) for change in value.changes if not is_constant(change.value)]
+        return inner if is_constant(value.args) else [*inner, ("", value.args)]
     return []

@@ -5,10 +5,12 @@ time; every batch is one transaction, so that being killed loses at most the las
 completes it. Self-parents are kept apart, where no question can stumble over them.
 """
 
+import gc
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,29 +26,34 @@ PURPOSE = Purpose(name="the lineage", code=CODE, turn=2, mkdir=True)
 BATCH = 100_000
 """Edges of one transaction."""
 MANY = 10_000
-"""From so many new edges on, the index by parent is made anew instead of being kept."""
+"""From so many edges at once on, an empty graph is filled without its indexes."""
 FEW = 500
 """Values in one question: databases bound them."""
 MAX_KEY = 600
 """Characters of a node's key."""
 _DIGEST = late(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}:(?:[0-9a-f]{2}){16,64}\Z")
-_REVERSE = "CREATE INDEX IF NOT EXISTS lineage_edge_by_parent ON lineage_edge (parent, child)"
+_INDEXES = {
+    "lineage_node_by_key": "UNIQUE INDEX IF NOT EXISTS lineage_node_by_key ON lineage_node (key)",
+    "lineage_source_by_key": (
+        "UNIQUE INDEX IF NOT EXISTS lineage_source_by_key ON lineage_source (statement, issuer, time)"
+    ),
+    "lineage_edge_by_parent": "INDEX IF NOT EXISTS lineage_edge_by_parent ON lineage_edge (parent, child)",
+}
+"""Left out while an empty graph is filled: it is quicker to make them when all is there. Opening a graph makes them too."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS lineage (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
     identity {blob} NOT NULL, grown {big} NOT NULL);
-CREATE TABLE IF NOT EXISTS lineage_node (id {key} PRIMARY KEY, key TEXT NOT NULL UNIQUE, label TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS lineage_node (id {key} PRIMARY KEY, key TEXT NOT NULL, label TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS lineage_alias (id {key} PRIMARY KEY, root {big} NOT NULL);
 CREATE INDEX IF NOT EXISTS lineage_alias_by_root ON lineage_alias (root);
-CREATE TABLE IF NOT EXISTS lineage_join (a {big} NOT NULL, b {big} NOT NULL, issuer {big} NOT NULL,
-    statement {big} NOT NULL, grade INTEGER NOT NULL, PRIMARY KEY (a, b, issuer, statement)) {tight};
-CREATE TABLE IF NOT EXISTS lineage_issuer (id {key} PRIMARY KEY, key TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS lineage_statement (id {key} PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS lineage_join (a {big} NOT NULL, b {big} NOT NULL, source {big} NOT NULL,
+    grade SMALLINT NOT NULL, PRIMARY KEY (a, b, source)) {tight};
+CREATE TABLE IF NOT EXISTS lineage_source (id {key} PRIMARY KEY, statement TEXT NOT NULL, issuer TEXT NOT NULL,
+    time {big} NOT NULL);
 CREATE TABLE IF NOT EXISTS lineage_edge (child {big} NOT NULL, parent {big} NOT NULL, relation SMALLINT NOT NULL,
-    issuer {big} NOT NULL, statement {big} NOT NULL, grade SMALLINT NOT NULL, time {big} NOT NULL,
-    PRIMARY KEY (child, parent, relation, issuer, statement)) {tight};
+    source {big} NOT NULL, grade SMALLINT NOT NULL, PRIMARY KEY (child, parent, relation, source)) {tight};
 CREATE TABLE IF NOT EXISTS lineage_self (child {big} NOT NULL, parent {big} NOT NULL, relation SMALLINT NOT NULL,
-    issuer {big} NOT NULL, statement {big} NOT NULL, grade SMALLINT NOT NULL, time {big} NOT NULL,
-    PRIMARY KEY (child, parent, relation, issuer, statement)) {tight};
+    source {big} NOT NULL, grade SMALLINT NOT NULL, PRIMARY KEY (child, parent, relation, source)) {tight};
 CREATE TABLE IF NOT EXISTS lineage_model (id {key} PRIMARY KEY, node {big} NOT NULL, name TEXT NOT NULL,
     bytes {big} NOT NULL, UNIQUE (node));
 CREATE TABLE IF NOT EXISTS lineage_tensor (model {big} NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL,
@@ -56,8 +63,13 @@ CREATE INDEX IF NOT EXISTS lineage_tensor_by_digest ON lineage_tensor (digest, m
 CREATE INDEX IF NOT EXISTS lineage_tensor_by_items ON lineage_tensor (items, model)
 """
 _PUT = (
-    "INSERT INTO {} (child, parent, relation, issuer, statement, grade, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (child, parent, relation, issuer, statement) DO UPDATE SET grade = excluded.grade"
+    "INSERT INTO {} (child, parent, relation, source, grade) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (child, parent, relation, source) "
+)
+_NEW = f"{_PUT}DO NOTHING".format("lineage_edge")
+"""A third cheaper, and enough where all are new."""
+_PUT += (
+    "DO UPDATE SET grade = excluded.grade"
     " WHERE excluded.grade > {}.grade"
 )
 _PUT_EDGE, _PUT_SELF = (
@@ -110,8 +122,9 @@ class Lineage:
             "tight": "WITHOUT ROWID" if light else "",
         }
         with self._database.writing() as transaction:
-            for table in (*_TABLES.format(**names).split(";"), _REVERSE):
+            for table in _TABLES.format(**names).split(";"):
                 transaction.run(table, [()])
+            _index(transaction)
             row = "INSERT INTO lineage (one, version, identity, grown) VALUES (1, ?, ?, 0)"
             transaction.run(f"{row} ON CONFLICT (one) DO NOTHING", [(SCHEMA, secrets.token_bytes(16))])
             ((version,),) = transaction.rows("SELECT version FROM lineage")
@@ -142,11 +155,15 @@ class Lineage:
         """Take edges in, each once. Raises `InputError` (`bad-node`) for a key that is none; what came before is kept."""
         source, added = iter(edges), Added()
         ids = _Ids()
-        while batch := list(islice(source, BATCH)):
-            with self.writing() as transaction:
-                added = added.plus(_put(transaction, batch, ids))
-        with self.writing() as transaction:
-            transaction.run(_REVERSE, [()])
+        try:
+            with _no_garbage():
+                while batch := list(islice(source, BATCH)):
+                    with self.writing() as transaction:
+                        added = added.plus(_put(transaction, batch, ids))
+        finally:
+            if ids.bare:
+                with self.writing() as transaction:
+                    _index(transaction)
         return added
 
     def join(
@@ -172,13 +189,14 @@ class Lineage:
 
         What it made one stays one: an artifact's digests are not a matter of trust for long, and `Lineage` forgets nothing.
         """
-        where = "FROM lineage_edge e JOIN lineage_issuer i ON i.id = e.issuer WHERE i.key = ? AND e.grade > 0"
+        sql = (
+            "UPDATE lineage_edge SET grade = 0 WHERE grade > 0"
+            " AND source IN (SELECT id FROM lineage_source WHERE issuer = ?)"
+        )
         with self.writing() as transaction:
-            ((count,),) = transaction.rows(f"SELECT count(*) {where}", (issuer,))  # noqa: S608 - a constant
-            sql = "UPDATE lineage_edge SET grade = 0 WHERE issuer IN (SELECT id FROM lineage_issuer WHERE key = ?)"
-            transaction.run(sql, [(issuer,)])
+            count = transaction.run(sql, [(issuer,)])
             _grow(transaction)
-        return int(count)
+        return count
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -238,9 +256,8 @@ class Lineage:
             members = members_of(transaction, [one for pair in wanted for one in pair])
             parents = {other for _, other in wanted}
             sql = (
-                "SELECT e.child, e.parent, e.relation, e.grade, i.key, s.key, e.time, c.key, p.key FROM lineage_edge e"
-                " JOIN lineage_issuer i ON i.id = e.issuer JOIN lineage_statement s ON s.id = e.statement"
-                " JOIN lineage_node c ON c.id = e.child JOIN lineage_node p ON p.id = e.parent"
+                "SELECT e.child, e.parent, e.relation, e.grade, s.issuer, s.statement, s.time, c.key, p.key"
+                " FROM lineage_edge e JOIN lineage_source s ON s.id = e.source JOIN lineage_node c ON c.id = e.child JOIN lineage_node p ON p.id = e.parent"
                 " WHERE e.child = ? AND e.parent IN ({})"
             )
             found: dict[tuple[int, int], list[Edge]] = {}
@@ -260,9 +277,8 @@ class Lineage:
     def selves(self, ids: Sequence[int]) -> tuple[Edge, ...]:
         """The edges by which somebody says that one of these nodes is its own parent."""
         sql = (
-            "SELECT e.child, e.parent, e.relation, e.grade, i.key, s.key, e.time, c.key, p.key FROM lineage_self e"
-            " JOIN lineage_issuer i ON i.id = e.issuer JOIN lineage_statement s ON s.id = e.statement"
-            " JOIN lineage_node c ON c.id = e.child JOIN lineage_node p ON p.id = e.parent WHERE e.child IN ({})"
+            "SELECT e.child, e.parent, e.relation, e.grade, s.issuer, s.statement, s.time, c.key, p.key"
+            " FROM lineage_self e JOIN lineage_source s ON s.id = e.source JOIN lineage_node c ON c.id = e.child JOIN lineage_node p ON p.id = e.parent WHERE e.child IN ({})"
         )
         with self.reading() as transaction:
             members = list(members_of(transaction, ids))
@@ -313,82 +329,112 @@ def _best_first(edge: Edge) -> tuple[int, str, str, str]:
 # ---------------------------------------------------------------------------------------------------- taking in
 
 
+Source = tuple[str, str, int]
+"""(statement, issuer, time)."""
+_RELATION_NUMBERS = {id(relation): number for relation, number in NUMBERS.items()}
+_RANKS = {id(grade): grade.rank for grade in Grade}
+"""By the members themselves: to hash one costs more than all else that is done for an edge."""
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Millions of tuples are made and let go in no circles: to look through them takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class _Ids:
     """Numbers that were looked up or given out, for as long as one writing takes."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, int] = {}
-        self.issuers: dict[str, int] = {}
-        self.statements: dict[str, int] = {}
+        self.sources: dict[Source, int] = {}
+        self.bare = False
+        """Whether the graph was empty: then nothing is there that is not known here, and the indexes wait."""
 
 
 def _put(transaction: Transaction, batch: list[Edge], ids: _Ids) -> Added:
-    nodes = _numbered(
-        transaction, "lineage_node", [key for edge in batch for key in edge[:2]], ids.nodes, check_key
-    )
-    issuers = _numbered(transaction, "lineage_issuer", [edge[4] for edge in batch], ids.issuers, str)
-    statements = _numbered(transaction, "lineage_statement", [edge[5] for edge in batch], ids.statements, str)
-    ranks = {grade: grade.rank for grade in Grade}
-    rows = sorted(
-        {
-            (
-                nodes[child],
-                nodes[parent],
-                NUMBERS[relation],
-                issuers[issuer],
-                statements[statement],
-                ranks[grade],
-                time,
-            )
-            for child, parent, relation, grade, issuer, statement, time in batch
-        }
-    )
+    if len(batch) >= MANY and not ids.bare and not _last(transaction, "lineage_node"):
+        ids.bare = True
+        for name in _INDEXES:
+            transaction.run(f"DROP INDEX IF EXISTS {name}", [()])
+    nodes, sources = ids.nodes, ids.sources
+    _number_nodes(transaction, (key for edge in batch for key in edge[:2]), ids)
+    _number_sources(transaction, ((edge[5], edge[4], edge[6]) for edge in batch), ids)
+    numbers, ranks = _RELATION_NUMBERS, _RANKS
+    rows = [
+        (nodes[child], nodes[parent], numbers[id(relation)], sources[statement, issuer, time], ranks[id(grade)])
+        for child, parent, relation, grade, issuer, statement, time in batch
+    ]
+    rows.sort(key=itemgetter(0))  # neighbours in the table are put one after the other
     own = [row for row in rows if row[0] == row[1]]
     rest = [row for row in rows if row[0] != row[1]] if own else rows
-    if len(rest) >= MANY and not transaction.rows("SELECT 1 FROM lineage_edge LIMIT 1"):
-        transaction.run("DROP INDEX IF EXISTS lineage_edge_by_parent", [()])
-    new, strange = transaction.run(_PUT_EDGE, rest), transaction.run(_PUT_SELF, own)
+    new, strange = transaction.run(_NEW, rest), transaction.run(_PUT_SELF, own)
+    if new < len(rest):
+        new += transaction.run(_PUT_EDGE, rest)
     if new or strange:
         _grow(transaction)
     return Added(len(batch), new + strange, strange)
 
 
-def _numbered(
-    transaction: Transaction, table: str, keys: Iterable[str], known: dict[str, int], check: Any
-) -> dict[str, int]:
-    """Every key with its number; those that are new get the next ones, in the order in which they come."""
-    missing = [key for key in dict.fromkeys(keys) if key not in known]
-    if not missing:
-        return known
+def _index(transaction: Transaction) -> None:
+    for index in _INDEXES.values():
+        transaction.run(f"CREATE {index}", [()])
+
+
+def _last(transaction: Transaction, table: str) -> int:
     ((last,),) = transaction.rows(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608 - one of ours
-    if last:
-        sql = f"SELECT key, id FROM {table} WHERE key IN ({{}})"  # noqa: S608 - one of ours
-        known.update(in_parts(transaction, sql, missing))
-        missing = [key for key in missing if key not in known]
-    fresh = [(last + place, check(key)) for place, key in enumerate(missing, 1)]
-    if table == "lineage_node":
-        transaction.run("INSERT INTO lineage_node (id, key, label) VALUES (?, ?, '')", fresh)
-    else:
-        transaction.run(f"INSERT INTO {table} (id, key) VALUES (?, ?)", fresh)  # noqa: S608 - one of ours
-    known.update((key, number) for number, key in fresh)
-    return known
+    return int(last)
+
+
+def _number_nodes(transaction: Transaction, keys: Iterable[str], ids: _Ids) -> None:
+    """Give every key its number; those that are new get the next ones, in the order in which they come."""
+    missing = list(dict.fromkeys(key for key in keys if key not in ids.nodes))
+    if missing and not ids.bare:
+        sql = "SELECT key, id FROM lineage_node WHERE key IN ({})"
+        ids.nodes.update(in_parts(transaction, sql, missing))
+        missing = [key for key in missing if key not in ids.nodes]
+    last = _last(transaction, "lineage_node") if missing else 0
+    fresh = [(last + place, check_key(key)) for place, key in enumerate(missing, 1)]
+    transaction.run("INSERT INTO lineage_node (id, key, label) VALUES (?, ?, '')", fresh)
+    ids.nodes.update((key, number) for number, key in fresh)
+
+
+def _number_sources(transaction: Transaction, sources: Iterable[Source], ids: _Ids) -> None:
+    """The same for who says it."""
+    missing = list(dict.fromkeys(one for one in sources if one not in ids.sources))
+    if missing and not ids.bare:
+        sql = "SELECT id, statement, issuer, time FROM lineage_source WHERE statement IN ({})"
+        statements = list({statement for statement, _, _ in missing} - {""})
+        rows = list(in_parts(transaction, sql, statements))
+        rows += transaction.rows("SELECT id, statement, issuer, time FROM lineage_source WHERE statement = ''")
+        ids.sources.update(((statement, issuer, time), one) for one, statement, issuer, time in rows)
+        missing = [one for one in missing if one not in ids.sources]
+    last = _last(transaction, "lineage_source") if missing else 0
+    fresh = [(last + place, *one) for place, one in enumerate(missing, 1)]
+    transaction.run("INSERT INTO lineage_source (id, statement, issuer, time) VALUES (?, ?, ?, ?)", fresh)
+    ids.sources.update(((statement, issuer, time), one) for one, statement, issuer, time in fresh)
 
 
 def _join(
     transaction: Transaction, keys: Sequence[str], grade: Grade, issuer: str, statement: str, label: str
 ) -> int:
     ids = _Ids()
-    numbers = _numbered(transaction, "lineage_node", keys, ids.nodes, check_key)
-    first, *others = [numbers[key] for key in dict.fromkeys(keys)]
+    _number_nodes(transaction, keys, ids)
+    first, *others = [ids.nodes[key] for key in dict.fromkeys(keys)]
     if label:
         sql = "UPDATE lineage_node SET label = ? WHERE id = ? AND label = ''"
         transaction.run(sql, [(label[:300], first)])
-    who = _numbered(transaction, "lineage_issuer", [issuer], ids.issuers, str)[issuer]
-    what = _numbered(transaction, "lineage_statement", [statement], ids.statements, str)[statement]
-    put = "INSERT INTO lineage_join (a, b, issuer, statement, grade) VALUES (?, ?, ?, ?, ?)"
+    source = (statement, issuer, 0)
+    _number_sources(transaction, [source], ids)
     transaction.run(
-        f"{put} ON CONFLICT (a, b, issuer, statement) DO NOTHING",
-        [(min(first, one), max(first, one), who, what, grade.rank) for one in others],
+        "INSERT INTO lineage_join (a, b, source, grade) VALUES (?, ?, ?, ?) ON CONFLICT (a, b, source) DO NOTHING",
+        [(min(first, one), max(first, one), ids.sources[source], grade.rank) for one in others],
     )
     roots = set(roots_of(transaction, [first, *others]).values())
     root = min(roots)

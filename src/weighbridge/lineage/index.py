@@ -120,7 +120,7 @@ def make(lineage: "Lineage") -> Index:
 # ------------------------------------------------------------------------------------------------------- making it
 
 
-def _flat(transaction: "Transaction", sql: str) -> array[int]:
+def _flat(transaction: "Transaction", sql: str) -> "array[int]":
     return array("i", chain.from_iterable(transaction.each(sql)))
 
 
@@ -128,7 +128,7 @@ def _leading() -> str:
     return f"relation IN ({','.join(map(str, sorted(LEADING)))})"
 
 
-def _without(transaction: "Transaction", last: int, *, merged: bool) -> list[array[int]]:
+def _without(transaction: "Transaction", last: int, *, merged: bool) -> "list[array[int]]":
     """By the database's own sorting."""
     chosen = _EDGES.format(sure=SURE)
     table = f"lineage_edge WHERE {_leading()}"
@@ -150,7 +150,7 @@ def _without(transaction: "Transaction", last: int, *, merged: bool) -> list[arr
     return arrays
 
 
-def _ways(near: array[int], far: array[int], sure: array[int], last: int) -> Iterator[array[int]]:
+def _ways(near: "array[int]", far: "array[int]", sure: "array[int]", last: int) -> "Iterator[array[int]]":
     """Starts and neighbours, of the sure ones and of the others; everything sorted by `near`."""
     for wanted in (sure, array("i", (1 - one for one in sure))):
         counts = Counter(compress(near, wanted))
@@ -181,7 +181,7 @@ def _with_numpy(transaction: "Transaction", last: int, roots: dict[int, int]) ->
     return arrays
 
 
-def _array(values: Any) -> array[int]:
+def _array(values: Any) -> "array[int]":
     made = array("i")
     made.frombytes(values.tobytes())
     return made

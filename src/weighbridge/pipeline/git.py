@@ -55,7 +55,7 @@ def look(folder: Path, ignored: Sequence[Path] = (), *, untracked: bool = True) 
         return None
     remote = _ask(program, repository, "config", "--get", "remote.origin.url") or ""
     inside = tuple(place.relative_to(top) for place in map(_real, ignored) if place.is_relative_to(top))
-    dirty = Path(".") in inside or _differs(program, top, repository, commit, inside, untracked)
+    dirty = Path() in inside or _differs(program, top, repository, commit, inside, untracked)
     return Code(top=top, git=Git(commit=commit, dirty=dirty, remote=redacted(remote)[:1000]))
 
 

@@ -198,7 +198,7 @@ def _seat(
                 if holder is None:
                     return True
                 del taken[holder]
-                person = holder  # noqa: PLW2901 - the one who gives up the place moves on to theirs
+                person = holder
     return False
 
 

@@ -173,8 +173,9 @@ def _program(wish: Wish, code: git.Code | None, folders: Sequence[Path]) -> Iter
         if _runs_inline(wish.command, at):
             yield Reason(code="plan-other-program", why="the command brings code of its own on its line")
             return
-        path = wish.folder / word
-        if at == 0 and os.sep not in word:
+        named = word.partition("=")[2] if word.startswith("-") and "=" in word else word
+        path = wish.folder / named
+        if not named or (at == 0 and os.sep not in word):
             continue
         if not path.is_file() or not (_is_script(path) or (at == 0 and _belongs(path, code, folders))):
             continue

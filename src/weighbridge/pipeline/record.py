@@ -13,13 +13,16 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from weighbridge.core.errors import InputError
 from weighbridge.pipeline.environment import installed_here
 from weighbridge.pipeline.material import inputs_of
 from weighbridge.pipeline.run import Outcome, Recording, Wish, begin, end, settings
 from weighbridge.sign.signer import AnySigner, open_signer
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.permission import Permitting
 
 PathOrText = str | os.PathLike[str]
 
@@ -70,7 +73,7 @@ class Record:
         """Leave it without a statement."""
         self._recording = None
 
-    def _permit(self):  # type: ignore[no-untyped-def] # a callable of two rooms' types, or None
+    def _permit(self) -> "Permitting | None":
         if self._plan is None:
             return None
         from weighbridge.pipeline.permission import permit_of

@@ -5,6 +5,7 @@ token, a private key, a text as mixed as only random ones are. Too much is taken
 of these marks (a short password given without a name) cannot be told from a word.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -149,7 +150,7 @@ def _is_random(run: str) -> bool:
 def _is_mixed(piece: str) -> bool:
     """Whether the kind of letter changes at every fourth place or more; a capital at the head of a word does not count."""
     kinds = [_kind(letter) for letter in piece]
-    changes = sum(a != b and (a, b) != ("A", "a") for a, b in zip(kinds, kinds[1:], strict=False))
+    changes = sum(a != b and (a, b) != ("A", "a") for a, b in itertools.pairwise(kinds))
     return len(piece) >= 8 and len(set(kinds)) > 1 and changes / len(piece) >= 0.22
 
 

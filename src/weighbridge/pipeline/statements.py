@@ -47,7 +47,7 @@ def run_lines(run: Training, products: Sequence[Named], signers: Sequence[AnySig
 
 def provenance_of(run: Training) -> Provenance:
     """The run as SLSA v1 tells it. The environment stands in it as one digest; our own statement lists it."""
-    code = ()
+    code: tuple[Resource, ...] = ()
     if run.git:
         code = (
             Resource(what=Named(name="code", others=(("gitCommit", run.git.commit),)), uri=run.git.remote),

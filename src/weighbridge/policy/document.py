@@ -319,6 +319,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "layout-keys": _texts,
         "link-dir": _line,
     },
+    "intake": {"approvals": _counts, "waivers": _texts, "cedar": _line},
     "scan": {
         "rules": _texts,
         "loaders": _texts,

@@ -53,6 +53,18 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Who must agree before a contribution of others leaves quarantine (`[intake]`)."""
+
+    approvals: tuple[tuple[str, int], ...] = ()
+    """(role, how many people of it), sorted."""
+    waivers: tuple[str, ...] = ()
+    """Roles that may waive findings of severity error, with a reason."""
+    cedar: str | None = None
+    """A Cedar policy that says who may approve and let out what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How the program works here; nothing in it changes what the policy asks."""
 
@@ -64,6 +76,7 @@ class Settings:
     color: str = "auto"
     min_severity: str = "note"
     evidence: Places = field(default_factory=Places)
+    intake: Intake = field(default_factory=Intake)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +356,8 @@ def _resolved(layer: _Layer) -> Mapping[str, Any]:
             else _placed(layer.folder, value)
             for key, value in tables["evidence"].items()
         }
+    if layer.folder is not None and "cedar" in tables.get("intake", {}):
+        tables["intake"]["cedar"] = str(layer.folder / tables["intake"]["cedar"])
     for entry in tables.get("scan", {}).get("suppress", ()):
         entry["source"] = layer.source
     return tables
@@ -397,6 +412,7 @@ def _settings(merged: Mapping[str, Any]) -> Settings:
     limits, trust, output, evidence = (
         merged.get(name, {}) for name in ("limits", "trust", "output", "evidence")
     )
+    intake = merged.get("intake", {})
     names = {"max-bytes": "bytes", "max-depth": "depth", "max-members": "members", "max-memory": "memory"}
     bounds = {field: limits[key] for key, field in names.items() if key in limits}
     if "timeout" in limits:
@@ -416,6 +432,11 @@ def _settings(merged: Mapping[str, Any]) -> Settings:
             layout=evidence.get("layout"),
             layout_keys=tuple(evidence.get("layout-keys", ())),
             link_dir=evidence.get("link-dir"),
+        ),
+        intake=Intake(
+            approvals=tuple(sorted(intake.get("approvals", {}).items())),
+            waivers=tuple(intake.get("waivers", ())),
+            cedar=intake.get("cedar"),
         ),
     )
 

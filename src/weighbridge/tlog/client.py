@@ -5,13 +5,13 @@ still is refused: `log-rollback`, `log-fork`, `log-stale`. Time is judged agains
 that was set back makes nothing fresh. Entries are looked at by `audit`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from weighbridge.core.durable import one_writer, write_file
 from weighbridge.core.errors import InputError, UnavailableError, UsageError, WeighbridgeError
 from weighbridge.core.text import visible
-from weighbridge.core.value import dataclass
+from weighbridge.core.value import dataclass, replace
 from weighbridge.core.wire import read_json, write_json
 from weighbridge.tlog.checkpoint import Checkpoint, read_decimal, read_hash, write_hash
 from weighbridge.tlog.entry import read_entry
@@ -140,9 +140,8 @@ class LogReader:
         return entry
 
     def prove(self, index: int) -> LogProof:
-        """A proof to carry away; it holds for `entry(index)`. Raises as `entry` does."""
-        self.entry(index)
-        return make_proof(self.tree, index, self.trusted.note)
+        """A proof to carry away, with the entry in it. Raises as `entry` does."""
+        return make_proof(self.tree, index, self.trusted.note, self.entry(index))
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, text) of entries, each bundle proved against the root. Raises `InputError` (`log-damaged`)."""
@@ -232,6 +231,33 @@ def read_high_water(path: Path) -> HighWater | None:
         raise UsageError(
             "bad-high-water", f'what was seen of the log cannot be read from "{visible(str(path))}"'
         ) from None
+
+
+def keep_high_water(path: Path, heads: Iterable[Trusted], now: int) -> HighWater | None:
+    """Move the mark forward by heads that came without their log, as proofs do; None where there are none.
+
+    That a larger one continues a smaller one is what its witnesses vouch for; that two of one size are the same is seen here.
+    Raises `InputError` (`log-fork`), `UsageError` (`bad-high-water`, `cannot-write`), `BrokenError`.
+    """
+    with one_writer(path.parent):
+        mark = read_high_water(path)
+        for trusted in heads:
+            mark = _moved(mark, trusted, now)
+        if mark is not None:
+            write_file(path, write_high_water(mark))
+    return mark
+
+
+def _moved(mark: HighWater | None, trusted: Trusted, now: int) -> HighWater:
+    head = trusted.checkpoint
+    time = max(now, trusted.time or 0, mark.time if mark else 0)
+    if mark is None or (head.origin == mark.origin and head.size > mark.size):
+        return HighWater(origin=head.origin, size=head.size, root=head.root, time=time)
+    if head.origin != mark.origin or (head.size == mark.size and head.root != mark.root):
+        raise InputError(
+            "log-fork", f'this head of "{visible(head.origin)}" contradicts the one that was seen before'
+        )
+    return replace(mark, time=time)
 
 
 def write_high_water(mark: HighWater) -> bytes:

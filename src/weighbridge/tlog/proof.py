@@ -7,8 +7,11 @@
     example.com/models
     …
 
-The entry itself is not in it: whoever verifies has the entry's bytes, or what they follow from.
+Ours carry the entry itself in the line `extra`, so that nothing else is needed; whoever verifies believes it only where the
+proof shows it. A file may hold several proofs, one behind the other.
 """
+
+from collections.abc import Iterable
 
 from weighbridge.core.errors import InputError
 from weighbridge.core.value import dataclass
@@ -25,6 +28,8 @@ from weighbridge.tlog.policy import LogPolicy, Trusted, trust_checkpoint
 
 SUFFIX = ".tlog-proof"
 MAX_FILE = MAX_NOTE + 64 * 1024
+MAX_PROOFS = 100
+"""In one file."""
 _HEADER = "c2sp.org/tlog-proof@v1"
 _BAD = "bad-log-proof"
 
@@ -39,7 +44,7 @@ class LogProof:
     checkpoint: bytes
     """The signed note, as the log gave it."""
     extra: bytes | None = None
-    """Something that nobody signed; never to be believed."""
+    """Something that nobody signed: of ours, the entry's bytes. Never to be believed before the proof shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +55,10 @@ class Included:
     trusted: Trusted
 
 
-def make_proof(tree: Tree, index: int, checkpoint: bytes) -> LogProof:
-    """For an entry of the checkpoint's log. Raises `UsageError` (`log-no-entry`) and what reading tiles raises."""
+def make_proof(tree: Tree, index: int, checkpoint: bytes, entry: bytes | None = None) -> LogProof:
+    """For an entry of the checkpoint's log, to be carried in the file where it is given. Raises `UsageError` (`log-no-entry`) and what reading tiles raises."""
     size = read_checkpoint(read_note(checkpoint).text).size
-    return LogProof(index=index, hashes=tree.inclusion(index, size), checkpoint=checkpoint)
+    return LogProof(index=index, hashes=tree.inclusion(index, size), checkpoint=checkpoint, extra=entry)
 
 
 def write_proof(proof: LogProof) -> bytes:
@@ -63,6 +68,24 @@ def write_proof(proof: LogProof) -> bytes:
         lines.append(f"extra {write_hash(proof.extra)}")
     lines += [f"index {proof.index}", *(write_hash(one) for one in proof.hashes), ""]
     return "".join(f"{line}\n" for line in lines).encode() + proof.checkpoint
+
+
+def write_proofs(proofs: Iterable[LogProof]) -> bytes:
+    """A file of several; of one it is the standard's."""
+    return b"".join(map(write_proof, proofs))
+
+
+def read_proofs(data: bytes) -> tuple[LogProof, ...]:
+    """Every proof of a file. Raises as `read_proof`."""
+    if len(data) > MAX_PROOFS * MAX_FILE:
+        raise InputError(_BAD, f"the file has {len(data)} bytes, limit {MAX_PROOFS * MAX_FILE}")
+    mark = f"\n{_HEADER}\n".encode()
+    first, *more = data.split(mark, MAX_PROOFS)
+    if len(more) == MAX_PROOFS:
+        raise InputError(_BAD, f"the file holds {MAX_PROOFS} proofs or more")
+    # Each but the last has lost its last newline to the mark, each but the first its header.
+    parts = [first, *(mark[1:] + part for part in more)]
+    return tuple(read_proof(part + b"\n" * (at < len(more))) for at, part in enumerate(parts))
 
 
 def read_proof(data: bytes) -> LogProof:

@@ -223,7 +223,7 @@ def _find(transaction: Transaction, statements: Sequence[bytes]) -> Iterator[tup
     for at in range(0, len(statements), _IN_ONE_QUESTION):
         some = statements[at : at + _IN_ONE_QUESTION]
         marks = ",".join("?" * len(some))
-        rows = transaction.rows(f"SELECT statement, place FROM entries WHERE statement IN ({marks})", some)  # noqa: S608
+        rows = transaction.rows(f"SELECT statement, place FROM statements WHERE statement IN ({marks})", some)  # noqa: S608
         yield from ((bytes(statement), place) for statement, place in rows)
 
 
@@ -242,7 +242,8 @@ def _place(
 def _put_statements(transaction: Transaction, places: dict[bytes, int], size: int) -> bool:
     """Put them if all are new; whether they were. Else nothing is put: that is rare, and asking first is slow."""
     # In the order of the index, so that its pages are visited one after the other.
-    if transaction.run(_PUT_STATEMENT, sorted(places.items())) == len(places):
+    rows = [(statement, places[statement]) for statement in sorted(places)]
+    if transaction.run(_PUT_STATEMENT, rows) == len(places):
         return True
     mine = [(statement, size) for statement in places]
     transaction.run("DELETE FROM statements WHERE statement = ? AND place >= ?", mine)

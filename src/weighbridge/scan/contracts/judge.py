@@ -107,8 +107,8 @@ class _Judge:
         self._called: set[int] = set()
         self._plain: dict[tuple[int, str], Judged | None] = {}
         self._told: dict[tuple[str, str], Judged] = {}
-        self._changed: tuple[Value, Contract | None] = (None, None)
-        """The object that was changed last, and the contract of its class: one object may be changed half a million times."""
+        self._changed: tuple[Value, Contract | None, str] = (None, None, "")
+        """The object that was changed last, with the contract and the name of its class: one object may be changed half a million times."""
         self._names: dict[int, tuple[str, str]] = {}
         self._seen: set[int] | None = None
         self._ends = self._end()
@@ -327,13 +327,13 @@ class _Judge:
         if type(target) is not Call:
             return self._on_name(change, target)
         if target is not self._changed[0]:
-            self._changed = (target, contract_of(target))
-        contract = self._changed[1]
+            name = class_of(target).replace(":", ".") or _spelled(target.callable)
+            self._changed = (target, contract_of(target), name)
+        _, contract, name = self._changed
         if contract is not None and self._change_allowed(change, target, contract):
             return None
         if contract is None and _is_unproved(target):
             return None  # the object itself is named as unproved; its state is part of the same doubt
-        name = class_of(target).replace(":", ".") or _spelled(target.callable)
         does = _harm_of_state(change, contract) if contract is not None else ""
         if does:
             return Judged(level=Level.HARMFUL, what=change, name=name, kind="state", does=does)
@@ -449,8 +449,8 @@ def _is_deep(target: Value) -> bool:
 
 def _harm_of_state(change: Change, contract: Contract) -> str:
     """What state outside of a contract does, where that has a name."""
-    names = change.value[::2] if change.how == "SETITEMS" else _attributes(change.value)
     if "members" in contract.items or change.how == "BUILD":
+        names = change.value[::2] if change.how == "SETITEMS" else _attributes(change.value)
         found = next((name for name in names if type(name) is str and name in HOOKS), "")
         if found:
             return f"sets {found}, which the interpreter or numpy calls"
