@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
 
-.PHONY: help demo dev docs lint test test-real bench fuzz lock clean
+.PHONY: help demo story dev docs lint test test-real bench fuzz lock clean
 
 help:
 	@echo "make demo      weigh a real model, then tamper with it and see each tampering refused"
+	@echo "make story     one model from its data to its recall: stated, approved, logged, checked"
 	@echo "make test      set up and run the test suite"
 	@echo "make dev       set up .venv with every extra and the tools"
 	@echo "make lint      ruff, mypy --strict, and the contract of the floors"
@@ -22,6 +23,9 @@ help:
 
 demo: $(VENV)/.run .work/demo-wheel
 	$(BIN)/python examples/demo.py .work/demo-wheel demo
+
+story: $(VENV)/.dev
+	$(BIN)/python examples/story.py story
 
 dev: $(VENV)/.dev
 
@@ -47,6 +51,9 @@ bench: $(VENV)/.dev .venv-interop/.ready .venv-peers/.ready
 	$(BIN)/python bench/scanners.py --real .work/models
 	$(BIN)/python bench/weights.py .work/models
 	$(BIN)/python bench/tlog.py
+	$(BIN)/python bench/attest.py
+	$(BIN)/python bench/lineage.py
+	$(BIN)/python bench/run.py
 
 SECONDS ?= 60
 fuzz: $(VENV)/.dev
@@ -61,7 +68,7 @@ lock:
 		--no-emit-index-url --no-header requirements/demo.in -o requirements/demo.txt
 
 clean:
-	rm -rf $(VENV) .venv-interop .venv-peers .venv-torch .work demo build dist
+	rm -rf $(VENV) .venv-interop .venv-peers .venv-torch .work demo story build dist
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "weighbridge needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 2; }

@@ -68,7 +68,15 @@ def edges(count: int) -> Iterator[Edge]:
     for child, parent, relation in graph(count):
         if child != known:
             known, statement = child, "sha256:" + names[child][:6:-1]
-        yield Edge(names[child], names[parent], relation, HOPS[child % 3], "ann@example.org", statement, 1_790_000_000)
+        yield Edge(
+            names[child],
+            names[parent],
+            relation,
+            HOPS[child % 3],
+            "ann@example.org",
+            statement,
+            1_790_000_000,
+        )
 
 
 def seconds(act: Callable[[], Any]) -> tuple[float, Any]:
@@ -100,7 +108,10 @@ def measure(count: int, folder: Path) -> None:
     line("load from statements in memory (making them taken off)", f"{spent - making:.1f} s")
     line("build the index", f"{built:.1f} s")
     line("open the index from its file", f"{opened * 1e3:.0f} ms")
-    line("database, index", f"{file.stat().st_size / 1e6:.0f} MB, {(folder / 'lineage.db.index').stat().st_size / 1e6:.0f} MB")
+    line(
+        "database, index",
+        f"{file.stat().st_size / 1e6:.0f} MB, {(folder / 'lineage.db.index').stat().st_size / 1e6:.0f} MB",
+    )
     ask(lineage, file, count)
 
 
@@ -133,7 +144,10 @@ def ask(lineage: Lineage, file: Path, count: int) -> None:
     slow = statistics.median(seconds(lambda one=one: plain(file, one))[0] for one in ids)
     whole = [seconds(lambda n=n: descendants(lineage, [key(n)], 100))[0] for n in some]
     up = [seconds(lambda n=n: ancestors(lineage, [key(n)], 100))[0] for n in some]
-    line("any model's descendants, median", f"{statistics.median(typical) * 1e3:.3f} ms, plain SQL {slow * 1e3:.3f} ms")
+    line(
+        "any model's descendants, median",
+        f"{statistics.median(typical) * 1e3:.3f} ms, plain SQL {slow * 1e3:.3f} ms",
+    )
     line("the same with names and statements of 100 rows", f"{statistics.median(whole) * 1e3:.2f} ms")
     line("any model's ancestors with 100 rows, median", f"{statistics.median(up) * 1e3:.2f} ms")
 

@@ -3,6 +3,7 @@
 import copy
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -15,15 +16,20 @@ from tests.attest.examples import EXAMPLES, example, payload, schema
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.test_targets import damaged
 from weighbridge.attest import predicates
+from weighbridge.attest.attestation import judge_all
+from weighbridge.attest.chain import build_chain
 from weighbridge.attest.predicates import KINDS, kind_named, kind_of
 from weighbridge.attest.predicates.deployment import Deployment
 from weighbridge.attest.predicates.plan import plan_named
 from weighbridge.attest.predicates.recall import Recall, RecallEntry, RecallKind, subjects
 from weighbridge.attest.predicates.transform import Transformed, is_plain
 from weighbridge.attest.step import Relation
+from weighbridge.attest.subject import Subject
 from weighbridge.core.errors import InputError
 from weighbridge.core.manifest import Digest
 from weighbridge.core.statement import Named, Statement, read_statement, write_statement
+from weighbridge.sign.bundle import Bundle
+from weighbridge.sign.dsse import Envelope
 
 WORDS = [kind.word for kind in KINDS]
 OURS = [kind.word for kind in KINDS if kind.type.startswith("weighbridge.")]
@@ -311,3 +317,11 @@ def test_damaged_statements(word: str) -> None:
     TARGETS["said"](payload(word))
     for _ in range(100):
         TARGETS["said"](damaged(payload(word), dice))
+
+
+def test_a_deployment_is_no_step_that_made_the_model() -> None:
+    one = statement("deployment")
+    bundle = Bundle(source="s", envelope=Envelope(payload=payload("deployment"), signature=b"x"))
+    claimed = judge_all([bundle], (), (), datetime(2026, 11, 23, tzinfo=UTC))
+    node = build_chain(Subject(what=one.subjects[0]), claimed)
+    assert (node.makings, [fact.word for fact in node.facts]) == ((), ["deployment"])

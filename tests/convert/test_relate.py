@@ -161,6 +161,25 @@ def test_unknown_quantisations_are_claims(tmp_path: Path) -> None:
     )
 
 
+def test_empty_tensors_and_scalars(tmp_path: Path) -> None:
+    odd = {"none": np.zeros((0, 8), np.float32), "one": np.float32([1.5]).reshape(())}
+    old = model(tmp_path / "old.safetensors", odd)
+    child = model(tmp_path / "new.safetensors", {name: one.astype(np.float16) for name, one in odd.items()})
+    assert found(relate([old], child)) == ("cast", "rederived")
+
+
+def test_blocks_of_another_size_are_not_computed(tmp_path: Path) -> None:
+    """A type of ggml in another container may be laid out otherwise."""
+    from weighbridge.convert.relate import _is_plain_size
+    from weighbridge.convert.relate_sides import Work, open_side
+    from weighbridge.core.budget import Budget
+
+    side = open_side(str(Path(__file__).parent / "made/q4_0.gguf"), Work(), Budget())
+    block = side.named["blk.0.attn_q.weight"]
+    assert _is_plain_size(block)
+    assert not _is_plain_size(block._replace(found=block.found._replace(size=block.found.size + 64)))
+
+
 # -- what nobody can be the parent of
 
 
@@ -311,6 +330,13 @@ def test_an_adapter_that_does_not_fit_its_base(tmp_path: Path, base: str) -> Non
     assert refused([other], lora(tmp_path / "lora")) == "adapter-misfit"
     assert refused([base, other], lora(tmp_path / "two"), Transformed.ADAPTER) == "transform-unclear"
     assert refused([lora(tmp_path / "lora")], base, Transformed.ADAPTER) == "transform-untrue"
+
+
+def test_a_name_of_many_dots_costs_nothing(tmp_path: Path) -> None:
+    from weighbridge.convert.relate_lora import place_of
+
+    assert place_of("a." * 2_000_000 + "w", {"w": None}) == ""  # type: ignore[dict-item]
+    assert place_of("base.model.h.w", {"h.w": None}) == "h.w"  # type: ignore[dict-item]
 
 
 def test_gguf_adapters(tmp_path: Path) -> None:

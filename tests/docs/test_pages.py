@@ -52,7 +52,7 @@ UNCLEAR = {
     "quorum.py: lacks[0][0]": ("threshold-not-met", "role-missing"),
 }
 AS_RULES = ("suppression-expired",)  # stands in the place of a rule's name
-IN_CLASSES = ("load-refused",)  # stands in the class of the error
+IN_CLASSES = ("load-refused", "step-refused")  # stands in the class of the error
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,24 @@ def test_after_names_other_steps() -> None:
     assert answer(rules=(*rules[:2], StepRule(name="evaluate", after=()), rules[2])) == ("fail", "step-loose")
 
 
+def test_an_evaluation_that_leaves_scores() -> None:
+    """Nothing is made of scores; that they are of this very model is what counts."""
+    scores = thing("scores", 50)
+    rules = (
+        *STEPS[:3],
+        StepRule(name="measure", after=("train",)),
+        StepRule(name="convert", after=("train",)),
+    )
+
+    def measured(model):
+        lines = CLEO.ran("measure", scores, (FROM, model), (OF, TEST))
+        return answer(CHAIN + lines + BEN.ran("train", OTHER, (ON, CLEAN)), rules)
+
+    assert measured(MODEL) == ("pass", "")
+    assert measured(OTHER) == ("fail", "step-disconnected")
+    assert measured(TEST) == ("fail", "step-disconnected")
+
+
 def test_circles_end() -> None:
     lines = (
         BEN.ran("a", MODEL, (FROM, SAFE))

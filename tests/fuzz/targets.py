@@ -153,6 +153,25 @@ def said(data: bytes) -> None:
         assert predicates.read(again) == value
 
 
+def lineage_import(data: bytes) -> None:
+    """Cards, edges and bundles in bulk, and the front matter of a README: counted, and never raised."""
+    from datetime import UTC, datetime
+
+    from weighbridge.attest.attestation import judge_one
+    from weighbridge.lineage.edge import Grade
+    from weighbridge.lineage.graph import check_key
+    from weighbridge.lineage.intake import Intake, front_matter
+
+    intake = Intake(lambda bundle: judge_one(bundle, (), (), datetime(2026, 11, 23, tzinfo=UTC)))
+    for number, line in enumerate(data.splitlines()[:50]):
+        for edge in intake.line(line, f"cards.jsonl:{number}"):
+            assert edge.grade is Grade.DECLARED
+            check_key(edge.child)
+            check_key(edge.parent)
+    with contextlib.suppress(InputError, LimitError):
+        front_matter(b"---\n" + data[:20_000] + b"\n---\n")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **{f"format-{candidate}": reader(candidate) for candidate in FORMATS},
     "scanner": scanner,
@@ -166,4 +185,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "conversion": conversion,
     "weights": weights,
     "graphs": graphs,
+    "lineage-import": lineage_import,
 }

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.statements import Person
 
+from tests.statements import Person
 from weighbridge.cli.app import run
 from weighbridge.trust.keyring import add_identity, init_keyring
 

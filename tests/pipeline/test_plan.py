@@ -4,8 +4,8 @@ import json
 import sys
 
 import pytest
-from tests.pipeline.conftest import git, statements
 
+from tests.pipeline.conftest import git, statements
 from weighbridge.attest.predicates.plan import plan_named
 from weighbridge.attest.predicates.training import Training
 from weighbridge.core.statement import Named
@@ -35,7 +35,18 @@ def plan(made):
 def approve(weighbridge, team, plan):
     def call(who: str, role: str, *more: object, verb: str = "approve", target=None):
         return weighbridge(
-            "plan", verb, target or plan, "--role", role, "--key", team.key(who), "--trust", team.trust, "--format", "json", *more
+            "plan",
+            verb,
+            target or plan,
+            "--role",
+            role,
+            "--key",
+            team.key(who),
+            "--trust",
+            team.trust,
+            "--format",
+            "json",
+            *more,
         )
 
     return call
@@ -136,7 +147,9 @@ def test_a_forged_approval(team, plan, made, approve, start, tmp_path):
     assert approve("cleo", "safety").code == 0
     add(plan, eve.reviewed(plan_named(made[1]), role="lead"))
     line = json.loads(team.people["dana"].reviewed(plan_named(made[1]), role="lead"))
-    line["dsseEnvelope"]["signatures"][0]["sig"] = json.loads(eve.reviewed(plan_named(made[1])))["dsseEnvelope"]["signatures"][0]["sig"]
+    line["dsseEnvelope"]["signatures"][0]["sig"] = json.loads(eve.reviewed(plan_named(made[1])))[
+        "dsseEnvelope"
+    ]["signatures"][0]["sig"]
     add(plan, json.dumps(line).encode() + b"\n")
     assert refused(start(), tmp_path) == ["approval-missing"]
 
@@ -144,13 +157,21 @@ def test_a_forged_approval(team, plan, made, approve, start, tmp_path):
 def test_one_person_under_two_names_with_one_key(team, plan, made, start, tmp_path):
     team.join("donald", "lead", key="cleo")
     cleo, donald = team.people["cleo"], team.people["donald"]
-    add(plan, cleo.reviewed(plan_named(made[1]), role="safety"), donald.reviewed(plan_named(made[1]), role="lead"))
+    add(
+        plan,
+        cleo.reviewed(plan_named(made[1]), role="safety"),
+        donald.reviewed(plan_named(made[1]), role="lead"),
+    )
     assert refused(start(), tmp_path) == ["approval-missing"]
 
 
 def test_one_person_with_two_keys(team, plan, made, start, tmp_path):
     second = team.join("cleo", "safety", "lead")
-    add(plan, second.reviewed(plan_named(made[1]), role="safety"), second.reviewed(plan_named(made[1]), role="lead"))
+    add(
+        plan,
+        second.reviewed(plan_named(made[1]), role="safety"),
+        second.reviewed(plan_named(made[1]), role="lead"),
+    )
     assert refused(start(), tmp_path) == ["approval-missing"]
 
 
@@ -158,7 +179,11 @@ def test_two_names_that_the_keyring_ties_together_by_another_key(team, plan, mad
     """`carl` has cleo's key and one of his own, and signs with his own."""
     team.join("carl", "lead", key="cleo")
     carl = team.join("carl", "lead")
-    add(plan, team.people["cleo"].reviewed(plan_named(made[1]), role="safety"), carl.reviewed(plan_named(made[1]), role="lead"))
+    add(
+        plan,
+        team.people["cleo"].reviewed(plan_named(made[1]), role="safety"),
+        carl.reviewed(plan_named(made[1]), role="lead"),
+    )
     assert refused(start(), tmp_path) == ["approval-missing"]
 
 
@@ -368,12 +393,22 @@ def test_a_plan_without_data_is_none(weighbridge, team, project):
 
 def test_files_that_are_no_plan(weighbridge, team, plan, tmp_path):
     ben = team.people["ben"]
-    run = Training(name="train", started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:00Z", exit_code=0, recorder="x")
-    (tmp_path / "other.jsonl").write_bytes(ben.states("training", run, Named(name="x", others=(("sha256", "ab" * 32),))))
+    run = Training(
+        name="train",
+        started="2026-01-01T00:00:00Z",
+        finished="2026-01-01T00:00:00Z",
+        exit_code=0,
+        recorder="x",
+    )
+    (tmp_path / "other.jsonl").write_bytes(
+        ben.states("training", run, Named(name="x", others=(("sha256", "ab" * 32),)))
+    )
     for name, code in (("other.jsonl", "bad-plan"), ("nowhere.jsonl", "no-such-path")):
         answer = weighbridge("plan", "show", tmp_path / name, "--trust", team.trust, "--format", "json")
         assert answer.json["error"]["code"] == code
-    second = team.people["dora"].states("plan", load(plan, load_keyring(team.trust), _now()).plan, *_inputs(plan, team))
+    second = team.people["dora"].states(
+        "plan", load(plan, load_keyring(team.trust), _now()).plan, *_inputs(plan, team)
+    )
     assert second != plan.read_bytes()  # the same plan by somebody else is the same plan
     assert load(plan, load_keyring(team.trust), _now()).authors == ("anna",)
     add(plan, second)

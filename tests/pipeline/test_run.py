@@ -4,20 +4,34 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from tests.pipeline.conftest import git, process, statements
 from tests.statements import NOW, judged
-
 from weighbridge.attest.chain import told_step
 from weighbridge.evidence import statements_path
 
 PYTHON = sys.executable
 
 
-def wish(team, *more: object, name: str = "train", out: str = "../out", materials=("../data",)) -> list[object]:
-    return ["run", "--name", name, "--materials", *materials, "--products", out, "--key", team.key("ben"), *more]
+def wish(
+    team, *more: object, name: str = "train", out: str = "../out", materials=("../data",)
+) -> list[object]:
+    return [
+        "run",
+        "--name",
+        name,
+        "--materials",
+        *materials,
+        "--products",
+        out,
+        "--key",
+        team.key("ben"),
+        *more,
+    ]
 
 
 TRAIN = ["--", PYTHON, "train.py", "../data", "../out"]
@@ -77,7 +91,9 @@ def test_facts_of_the_machine_only_as_allowed(weighbridge, team, project, tmp_pa
 
 
 @pytest.mark.parametrize(("code", "expected"), [(1, 1), (7, 7), (120, 120)])
-def test_a_failed_command_passes_its_code_on_and_states_nothing(weighbridge, team, project, tmp_path, code, expected):
+def test_a_failed_command_passes_its_code_on_and_states_nothing(
+    weighbridge, team, project, tmp_path, code, expected
+):
     program = f"import os; os.makedirs('../out'); open('../out/x','w').write('x'); raise SystemExit({code})"
     answer = weighbridge(*wish(team, "--format", "json"), "--", PYTHON, "-c", program)
     assert answer.code == expected
@@ -101,7 +117,9 @@ def test_a_failed_command_is_stated_where_that_is_asked_for(weighbridge, team, p
         ("import os; os.rmdir('../out')", "product-missing"),
     ],
 )
-def test_nothing_is_stated_where_something_changed_meanwhile(weighbridge, team, project, tmp_path, program, code):
+def test_nothing_is_stated_where_something_changed_meanwhile(
+    weighbridge, team, project, tmp_path, program, code
+):
     made = f"import os; os.makedirs('../out'); {program}; os.path.isdir('../out') and open('../out/x','w').write('x')"
     answer = weighbridge(*wish(team, "--format", "json"), "--", PYTHON, "-c", made)
     assert answer.code == 3
@@ -130,7 +148,9 @@ def test_a_product_that_stood_there_before_is_not_this_runs(weighbridge, team, p
     ],
 )
 def test_impossible_requests_start_nothing(weighbridge, team, project, tmp_path, arguments, code):
-    answer = weighbridge(*wish(team, "--format", "json", *arguments), "--", PYTHON, "-c", "open('../ran','w')")
+    answer = weighbridge(
+        *wish(team, "--format", "json", *arguments), "--", PYTHON, "-c", "open('../ran','w')"
+    )
     assert (answer.code, answer.json["error"]["code"]) == (2, code)
     assert not (tmp_path / "ran").exists()
 
@@ -142,7 +162,9 @@ def test_no_command_and_no_such_program(weighbridge, team, project):
 
 def test_code_and_relations(weighbridge, team, project, tmp_path):
     materials = ["evaluated_on=../data"]
-    assert weighbridge(*wish(team, "--code", "train.py", name="evaluate", materials=materials), *TRAIN).code == 0
+    assert (
+        weighbridge(*wish(team, "--code", "train.py", name="evaluate", materials=materials), *TRAIN).code == 0
+    )
     rows = statements(tmp_path / "out.attestations.jsonl")[0]["predicate"]["materials"]
     assert [row["relation"] for row in rows] == ["evaluated_on", "built_with"]
 
@@ -152,10 +174,26 @@ def test_killed_at_any_time_it_leaves_no_statement(team, project, tmp_path):
     running = process(*wish(team), "--", PYTHON, "-c", program, start_new_session=True)
     wait_for(tmp_path / "started")
     running.kill()
-    running.communicate()
+    running.wait()
     os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
     assert not (tmp_path / "out.attestations.jsonl").exists()
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith((".weigh", "out"))) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith((".weigh", "out"))) == [
+        "out"
+    ]
+
+
+@pytest.mark.parametrize("milliseconds", range(50, 800, 75))
+def test_killed_after_any_time_there_are_both_statements_or_none(team, project, tmp_path, milliseconds):
+    left = tmp_path / "out.attestations.jsonl"
+    left.write_bytes(b"")
+    running = process(*wish(team), *TRAIN, start_new_session=True)
+    time.sleep(milliseconds / 1000)
+    with suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert len(statements(left)) in (0, 2)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".weighbridge")] == []
 
 
 def wait_for(path: Path) -> None:
@@ -204,7 +242,13 @@ def test_the_repositorys_own_programs_are_not_run(weighbridge, team, project, tm
     (project / "a.bin").write_text("x")
     git(project, "add", ".")
     git(project, "commit", "-q", "-m", "second")
-    for key in ("filter.evil.clean", "filter.evil.process", "diff.evil.textconv", "core.fsmonitor", "core.sshCommand"):
+    for key in (
+        "filter.evil.clean",
+        "filter.evil.process",
+        "diff.evil.textconv",
+        "core.fsmonitor",
+        "core.sshCommand",
+    ):
         git(project, "config", key, str(hook))
     (project / ".git/hooks/post-index-change").write_bytes(hook.read_bytes())
     (project / ".git/hooks/post-index-change").chmod(0o755)
@@ -228,7 +272,10 @@ def test_code_that_differs_is_dirty(weighbridge, team, project, tmp_path, change
         git(inner, "commit", "-q", "-m", "x")
         git(project, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "sub")
         git(project, "commit", "-q", "-m", "sub")
-        assert weighbridge(*wish(team, out="../first"), "--", PYTHON, "train.py", "../data", "../first").code == 0
+        assert (
+            weighbridge(*wish(team, out="../first"), "--", PYTHON, "train.py", "../data", "../first").code
+            == 0
+        )
         assert statements(tmp_path / "first.attestations.jsonl")[0]["predicate"]["git"]["dirty"] is False
         (project / "sub/a.py").write_text("2")
     else:
@@ -242,7 +289,10 @@ def test_code_that_differs_is_dirty(weighbridge, team, project, tmp_path, change
 def test_products_and_statements_inside_the_repository_are_no_difference(weighbridge, team, project):
     for _ in range(2):
         assert weighbridge(*wish(team, out="out"), "--", PYTHON, "train.py", "../data", "out").code == 0
-    assert [one["predicate"]["git"]["dirty"] for one in statements(statements_path(Path("out")))[::2]] == [False, False]
+    assert [one["predicate"]["git"]["dirty"] for one in statements(statements_path(Path("out")))[::2]] == [
+        False,
+        False,
+    ]
 
 
 def test_a_worktree_and_no_repository(weighbridge, team, project, tmp_path, monkeypatch):

@@ -5,11 +5,11 @@ import string
 import sys
 
 import pytest
-from tests.pipeline.conftest import git, statements
 
+from tests.pipeline.conftest import git, statements
 from weighbridge.pipeline import redact
 
-RANDOM = random.Random(20261123)  # noqa: S311
+RANDOM = random.Random(20261123)
 
 
 def mixed(length: int, letters: str = string.ascii_letters + string.digits) -> str:
@@ -133,7 +133,9 @@ def test_no_secret_reaches_any_file_or_answer(weighbridge, team, project, tmp_pa
     [("HF_TOKEN", "x"), ("DB_PASSWORD", "x"), ("HARMLESS", TOKENS["github"]), ("HARMLESS", TOKENS["wandb"]),
      ("URL", f"https://a:{PLAIN}@example.com")],
 )  # fmt: skip
-def test_a_variable_that_looks_like_a_secret_is_refused(weighbridge, team, project, tmp_path, monkeypatch, name, value):
+def test_a_variable_that_looks_like_a_secret_is_refused(
+    weighbridge, team, project, tmp_path, monkeypatch, name, value
+):
     monkeypatch.setenv(name, value)
     answer = weighbridge(
         "run", "--name", "train", "--materials", "../data", "--products", "../out", "--key", team.key("ben"),

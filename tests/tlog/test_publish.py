@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from tests.services import s3
-from weighbridge.core.errors import BrokenError, InputError, UsageError
+from weighbridge.core.errors import BrokenError, InputError, UnavailableError, UsageError
 from weighbridge.tlog.audit import audit
 from weighbridge.tlog.cosign import Cosigner
 from weighbridge.tlog.merkle import Tile, bundle_path, tiles_of
+from weighbridge.tlog.mirror import mirror
+from weighbridge.tlog.places import open_fetch, open_target
 from weighbridge.tlog.publish import publish, repair
 from weighbridge.tlog.sequencer import Sequencer
 from weighbridge.tlog.targets import CHECKPOINT, DirectoryTarget, S3Target, Target
@@ -198,6 +200,34 @@ def test_two_publishers_end_with_a_whole_log(log: Sequencer, tmp_path: Path) -> 
     target = DirectoryTarget(tmp_path / "public")
     publish(log, target, [LOG], now=NOW)
     assert whole(target) == 320
+
+
+@pytest.mark.real
+def test_a_bucket_is_named_by_its_address(
+    endpoint: str, log: Sequencer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a command line has it; a reader needs no right to write, and a mirror can be a bucket too."""
+    make_bucket(endpoint, "logs")
+    environment = {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "testkey", "SECRET_ACCESS_KEY": "testsecret"}
+    for name, value in (environment | {"REGION": "us-east-1", "ALLOW_HTTP": "true"}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    place = f"s3://logs/by-name-{random.randrange(1 << 40)}"
+    log.append(entries(0, 300))
+    publish(log, open_target(place), [LOG], now=NOW)
+    assert audit(open_fetch(place), policy(0)).problems == ()
+    assert mirror(open_fetch(place), open_target(f"{place}/copy"), policy(0)).files == 5
+    assert audit(open_fetch(f"{place}/copy"), policy(0)).problems == ()
+    with pytest.raises(UnavailableError) as caught:
+        open_fetch(f"{place}/nothing")(CHECKPOINT)
+    assert caught.value.code == "log-missing"
+
+
+@pytest.mark.parametrize("place", ["s3://", "s3:///folder", "ftp://x"])
+def test_an_address_that_names_no_place_is_refused(place: str) -> None:
+    pytest.importorskip("obstore")
+    with pytest.raises(UsageError) as caught:
+        open_target(place)
+    assert caught.value.code == "bad-reference"
 
 
 class _Careless(BaseHTTPRequestHandler):

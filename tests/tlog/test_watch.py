@@ -309,10 +309,12 @@ def test_an_auditor_sees_what_was_edited(honest: Operator, twin: Operator) -> No
     assert (found.root, found.kinds, found.bodies) == (honest.log.head().root, (("attest", 600),), 1)
     assert [(problem.code, problem.where) for problem in found.problems] == [("log-body", "entry 4")]
     earlier = audit(from_directory(twin.grow(0, 10, salt="x").show(needed=0)), policy(0)).trusted
-    assert [problem.code for problem in audit(fetch, policy(2), seen=[earlier]).problems] == ["log-fork"]
+    assert [problem.code for problem in audit(fetch, policy(2), seen=[earlier.checkpoint]).problems] == [
+        "log-fork"
+    ]
     assert [
         problem.code
-        for problem in audit(from_directory(twin.public), policy(0), seen=[found.trusted]).problems
+        for problem in audit(from_directory(twin.public), policy(0), seen=[found.trusted.checkpoint]).problems
     ] == ["log-rollback"]
     (folder / Tile(0, 1).path).unlink()
     (folder / Tile(1, 0, 2).path).write_bytes(bytes(64))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from weighbridge.attest.attestation import Attestation
 from weighbridge.attest.predicates import kind_of, say, step_of
-from weighbridge.attest.step import Material, Step
+from weighbridge.attest.step import Material, Relation, Step
 from weighbridge.attest.subject import Index, Subject
 from weighbridge.core.chain import Fact, Making, Node, Standing
 from weighbridge.core.errors import InputError
@@ -33,6 +33,13 @@ def told_step(one: Attestation) -> Step | None:
         return None
 
 
+def _made(one: Attestation) -> Step | None:
+    """The step that made what the attestation is about; a deployment uses it, and made something else."""
+    step = told_step(one)
+    used = step is not None and any(m.relation is Relation.DEPLOYED_AS for m in step.materials)
+    return None if used else step
+
+
 class _Builder:
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -46,9 +53,9 @@ class _Builder:
         claimed = any(one.statement for one in about)
         standing = Standing.SIGNED if signers else Standing.CLAIMED if claimed else Standing.UNSTATED
         why = self._stop(what.digests, above)
-        steps = [(one, step) for one in about for step in (told_step(one),) if step]
+        steps = [(one, step) for one in about for step in (_made(one),) if step]
         makings = () if why else self._makings(steps, (*above, what.digests))
-        facts = tuple(_fact(one, one.statement) for one in about if one.statement and told_step(one) is None)
+        facts = tuple(_fact(one, one.statement) for one in about if one.statement and _made(one) is None)
         return Node(
             name=what.name,
             digests=what.digests,

@@ -7,7 +7,7 @@ materials of the next (https://github.com/in-toto/specification, section 4.3).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from weighbridge.attest.attestation import Attestation
@@ -97,9 +97,8 @@ class _Layout:
                 "step-other-model",
                 f'the step "{visible(last, 40)}" is signed for another model than this one',
             )
-        if any(self._holds(last, place, ()) for place in final):
-            return self._outside(last)
-        return self._broken()
+        good = [place for place in final if self._holds(last, place, ())]
+        return self._aside({last: set(good)}) if good else self._broken()
 
     def _is_final(self, told: _Told) -> bool:
         return any_same(told.products, [self._subject.what]) or any(
@@ -131,19 +130,40 @@ class _Layout:
             )
         return self._good[at]
 
-    def _outside(self, last: str) -> _Problem | None:
-        """A required step that nothing leads to would not bind anything."""
-        reached, waiting = set[str](), [last]
+    def _aside(self, reached: dict[str, set[int]]) -> _Problem | None:
+        """Steps that no other follows, such as an evaluation that leaves scores: each must have taken something of the
+        very chain that led to the model, or it would bind nothing."""
+        waiting = [(name, place) for name, places in reached.items() for place in places]
         while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached.add(name)
-                waiting += self._after(name)
-        loose = [name for name in self._order if name not in reached]
-        if not loose:
-            return None
-        return _Problem(
-            "step-loose", f"no step of the policy follows {some(loose)}, so nothing binds it to the model"
+            name, place = waiting.pop()
+            for earlier, where in self._before(name, place):
+                if where not in reached.setdefault(earlier, set()):
+                    reached[earlier].add(where)
+                    waiting.append((earlier, where))
+        for name in (name for name in self._order if name not in reached):
+            if not self._after(name):
+                why = f'no step of the policy follows "{visible(name, 40)}", so nothing binds it to the model'
+                return _Problem("step-loose", why)
+            bound = {place for place in range(len(self._told[name])) if self._is_bound(name, place, reached)}
+            if not bound:
+                why = f'what "{visible(name, 40)}" took is nothing of the chain that led to this model'
+                return _Problem("step-disconnected", why)
+            reached[name] = bound
+        return None
+
+    def _before(self, name: str, place: int) -> Iterator[tuple[str, int]]:
+        """The steps before this one that it is connected to."""
+        here = self._told[name][place]
+        for earlier in self._after(name):
+            for where, before in enumerate(self._told.get(earlier, ())):
+                if _follows(here, before) and self._holds(earlier, where, ()):
+                    yield earlier, where
+
+    def _is_bound(self, name: str, place: int, reached: dict[str, set[int]]) -> bool:
+        found = set(self._before(name, place))
+        return all(
+            any((earlier, where) in found for where in reached.get(earlier, ()))
+            for earlier in self._after(name)
         )
 
     def _missing(self, rule: StepRule) -> _Problem:

@@ -20,6 +20,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("Weigh", "MODEL", "Check signatures against the people you trust."),
     "scan": ("Weigh", "MODEL…", "Look for dangerous content without loading anything."),
     "trace": ("Weigh", "MODEL", "Show where a model came from, step by step."),
+    "lineage": (
+        "Weigh",
+        "ancestors|descendants|…",
+        "Ask what something is made of, and what came of it.",
+    ),
     "inspect": ("Weigh", "MODEL", "Say what is in a model, file by file."),
     "digest": ("Weigh", "MODEL", "Print a model's digests, or its whole manifest."),
     "diff": ("Weigh", "OLD NEW", "Show what changed between two models."),
@@ -35,7 +40,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "check|explain|test",
         "Check a policy, show where each line came from, try it on samples.",
     ),
-    "recall": ("Trust", "add|show|update", "Call back what turned out to be bad; take such a list over."),
+    "log": (
+        "Trust",
+        "init|append|publish|show|prove|verify|witness|audit|mirror",
+        "Keep a transparency log, prove and verify what stands in it, watch it.",
+    ),
+    "recall": (
+        "Trust",
+        "add|lift|issue|show|update",
+        "Call back what turned out to be bad; take such a list over.",
+    ),
     "sweep": ("Run", "[PLACE…]", "Look through caches and folders for models that were called back."),
     "guard": (
         "Run",

@@ -24,7 +24,7 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """add, list, show, approve, reject, release."""
     commands = parser.add_subparsers(
-        dest="action", metavar="add|list|show|approve|reject|release", required=True
+        dest="verb", metavar="add|list|show|approve|reject|release", required=True
     )
     adding = commands.add_parser("add", help="copy a contribution into quarantine and look at it")
     adding.add_argument("path", metavar="PATH", help="a folder or file; nothing of it is run")
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     """One of the six."""
     work = {
         "add": _add, "list": _list, "show": _show, "approve": _review, "reject": _review, "release": _release,
-    }[options.action]  # fmt: skip
+    }[options.verb]  # fmt: skip
     return steps.told(options, lambda: work(options))
 
 
@@ -174,11 +174,11 @@ def _review(options: argparse.Namespace) -> int:
         )
     quarantine = _quarantine(options)
     state = review(
-        quarantine, quarantine.find(options.contribution), Decision(options.action), options.role,
+        quarantine, quarantine.find(options.contribution), Decision(options.verb), options.role,
         waive or options.comment, steps.signers_of(options), steps.keyring_of(options), _rules(options),
         waive=waive is not None,
     )  # fmt: skip
-    word = "APPROVED" if options.action == "approve" else "REJECTED"
+    word = "APPROVED" if options.verb == "approve" else "REJECTED"
     steps.answer(options, word.lower(), _body(state), _lines(state, word))
     return int(ExitCode.DONE)
 

@@ -23,7 +23,7 @@ EXAMPLES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """make, approve, reject, show."""
-    commands = parser.add_subparsers(dest="action", metavar="make|approve|reject|show", required=True)
+    commands = parser.add_subparsers(dest="verb", metavar="make|approve|reject|show", required=True)
     making = commands.add_parser("make", help="write and sign a plan")
     group = making.add_argument_group("Plan")
     group.add_argument("--name", metavar="NAME", required=True, help="what the plan is called")
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """One of the four."""
-    work = {"make": _make, "approve": _review, "reject": _review, "show": _show}[options.action]
+    work = {"make": _make, "approve": _review, "reject": _review, "show": _show}[options.verb]
     return steps.told(options, lambda: work(options))
 
 
@@ -131,11 +131,11 @@ def _review(options: argparse.Namespace) -> int:
     from weighbridge.pipeline import plan as plans
 
     standing = plans.review(
-        Path(options.plan), Decision(options.action), options.role, options.comment, steps.signers_of(options),
+        Path(options.plan), Decision(options.verb), options.role, options.comment, steps.signers_of(options),
         steps.keyring_of(options), _access(options),
     )  # fmt: skip
-    word = "APPROVED" if options.action == "approve" else "REJECTED"
-    verdict = "approved" if options.action == "approve" else "rejected"
+    word = "APPROVED" if options.verb == "approve" else "REJECTED"
+    verdict = "approved" if options.verb == "approve" else "rejected"
     steps.answer(options, verdict, _body(standing), _lines(standing, word))
     return int(ExitCode.DONE)
 

@@ -10,6 +10,7 @@ from weighbridge.cli import options as shared
 
 if TYPE_CHECKING:
     from weighbridge.attest.predicates.recall import Recall, RecallEntry
+    from weighbridge.core.statement import Named
     from weighbridge.sign.signer import AnySigner
     from weighbridge.trust.keyring import Keyring
 
@@ -20,31 +21,53 @@ EXAMPLES = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """add, show, update."""
-    commands = parser.add_subparsers(dest="action", metavar="add|show|update", required=True)
-    adding = commands.add_parser("add", help="write the next version of a list, with one thing more")
-    adding.add_argument(
-        "target",
-        metavar="TARGET",
-        help="a model's or data set's folder, file or digest; PUBLIC.pem; name@version",
+    """add, lift, issue, show, update."""
+    commands = parser.add_subparsers(
+        dest="verb", metavar="add|lift|issue|show|update", required=True, parser_class=shared.Parser
     )
-    group = adding.add_argument_group("Recall")
-    group.add_argument(
+    what = "a model's or data set's folder, file or digest; PUBLIC.pem; name@version"
+    adding = commands.add_parser("add", help="write the next version of a list, with one thing more")
+    adding.add_argument("target", metavar="TARGET", help=what)
+    adding.add_argument(
         "--reason", metavar="TEXT", required=True, help="why, in one line, for whoever is refused"
     )
-    group.add_argument(
-        "--kind",
-        choices=("model", "dataset", "signer", "tool"),
-        default="model",
-        help="what TARGET is; model when left out",
-    )
-    group.add_argument("--warn", action="store_true", help="warn only: the answer becomes UNKNOWN, not FAIL")
-    group.add_argument(
+    adding.add_argument("--warn", action="store_true", help="warn only: the answer becomes UNKNOWN, not FAIL")
+    adding.add_argument(
         "--since",
         metavar="DAY",
         type=shared.day,
         help="from when on it is bad; what a trusted time proves to be older stands",
     )
+    lifting = commands.add_parser("lift", help="write the next version, without one thing")
+    lifting.add_argument("target", metavar="TARGET", help=what)
+    issuing = commands.add_parser(
+        "issue", help="write the next version with the same in it, to keep it fresh"
+    )
+    for command in (adding, lifting):
+        command.add_argument(
+            "--kind",
+            choices=("model", "dataset", "signer", "tool"),
+            default="model",
+            help="what TARGET is; model when left out",
+        )
+    for command in (adding, lifting, issuing):
+        _writing(command)
+    showing = commands.add_parser("show", help="say what a list calls back, who signed it and how old it is")
+    showing.add_argument(
+        "list", metavar="FILE", nargs="?", help="a list; what this machine remembers when left out"
+    )
+    updating = commands.add_parser(
+        "update", help="remember a list on this machine; an older one than was seen is refused"
+    )
+    updating.add_argument("list", metavar="FILE", help="the list")
+    for command in (adding, lifting, issuing, showing, updating):
+        shared.output(command, ("human", "json"))
+        shared.trust(command)
+        shared.policy(command)
+
+
+def _writing(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("List")
     group.add_argument("--list", metavar="FILE", default="recalls.jsonl", help="the list (recalls.jsonl)")
     group.add_argument(
         "--next-in", metavar="DAYS", type=shared.positive, help="promise the next list within so many days"
@@ -65,27 +88,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--password-file", metavar="FILE", help="the key's password; else WEIGHBRIDGE_PASSWORD or asked"
     )
-    adding.set_defaults(certificate=None, trust_config=None, identity_token=None)
-    showing = commands.add_parser("show", help="say what a list calls back, who signed it and how old it is")
-    showing.add_argument(
-        "list", metavar="FILE", nargs="?", help="a list; what this machine remembers when left out"
-    )
-    updating = commands.add_parser(
-        "update", help="remember a list on this machine; an older one than was seen is refused"
-    )
-    updating.add_argument("list", metavar="FILE")
-    for command in (adding, showing, updating):
-        shared.output(command, ("human", "json"))
-        shared.trust(command)
-        shared.policy(command)
+    command.set_defaults(certificate=None, trust_config=None, identity_token=None)
 
 
 def run(options: argparse.Namespace) -> int:
-    """One of the three."""
+    """One of the five."""
     from weighbridge.cli.output import refuse_output
 
     refuse_output(options.output)
-    return {"add": _add, "show": _show, "update": _update}[options.action](options)
+    return {"show": _show, "update": _update}.get(options.verb, _write)(options)
 
 
 def _keyring(options: argparse.Namespace) -> "Keyring":
@@ -100,33 +111,37 @@ def _keyring(options: argparse.Namespace) -> "Keyring":
     return replace(keyring, anchors=anchors)
 
 
-def _add(options: argparse.Namespace) -> int:
-    from weighbridge.attest.predicates.recall import RecallEntry, RecallKind, Severity
+def _write(options: argparse.Namespace) -> int:
     from weighbridge.recall import lists
 
     now = datetime.now(UTC)
-    kind = RecallKind(options.kind)
-    since = datetime.combine(options.since, datetime.min.time(), UTC) if options.since else now
-    entry = RecallEntry(
-        kind=kind,
-        target=_target(options.target, kind),
-        reason=options.reason,
-        since=since.isoformat(timespec="seconds"),
-        severity=Severity.WARN if options.warn else Severity.REFUSE,
+    promised = (
+        (now + timedelta(days=options.next_in)).isoformat(timespec="seconds") if options.next_in else ""
     )
     recall = lists.add(
         Path(options.list),
-        [entry],
+        [_entry(options, now)] if options.verb == "add" else [],
         _signers(options),
         _keyring(options),
         now,
-        next_expected=(now + timedelta(days=options.next_in)).isoformat(timespec="seconds")
-        if options.next_in
-        else "",
+        lift=[_target(options)] if options.verb == "lift" else [],
+        next_expected=promised,
         log_size=options.log_size,
     )
-    return _print(
-        options, recall, "RECALLED", f"{options.list}  version {recall.version}", {"list": options.list}
+    word = {"add": "RECALLED", "lift": "LIFTED", "issue": "ISSUED"}[options.verb]
+    return _print(options, recall, word, f"{options.list}  version {recall.version}", {"list": options.list})
+
+
+def _entry(options: argparse.Namespace, now: datetime) -> "RecallEntry":
+    from weighbridge.attest.predicates.recall import RecallEntry, RecallKind, Severity
+
+    since = datetime.combine(options.since, datetime.min.time(), UTC) if options.since else now
+    return RecallEntry(
+        kind=RecallKind(options.kind),
+        target=_target(options),
+        reason=options.reason,
+        since=since.isoformat(timespec="seconds"),
+        severity=Severity.WARN if options.warn else Severity.REFUSE,
     )
 
 
@@ -137,11 +152,12 @@ def _signers(options: argparse.Namespace) -> "list[AnySigner]":
     return open_signers(argparse.Namespace(**{**vars(options), "key": options.signing_key}))
 
 
-def _target(text: str, kind: Any) -> Any:
+def _target(options: argparse.Namespace) -> "Named | str":
     """A path is measured, a public key becomes its fingerprint, everything else is taken as it stands."""
     from weighbridge.attest.predicates.recall import RecallKind
     from weighbridge.recall.lists import target_of
 
+    text, kind = options.target, RecallKind(options.kind)
     path = Path(text)
     if kind is RecallKind.SIGNER and path.is_file():
         from weighbridge.sign import keys

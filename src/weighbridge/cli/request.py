@@ -173,7 +173,7 @@ def chosen_keyring(options: argparse.Namespace, policy: Policy, model: str | Non
         if options.trust:
             raise UsageError("no-such-path", f'there is no keyring at "{folder}"', "weighbridge trust init")
         return given or Keyring()
-    loaded = load_keyring(folder, model=model)
+    loaded = load_keyring(folder, model=model or None)  # Path("") would be the folder that we are in
     if given is None:
         return loaded
     return replace(

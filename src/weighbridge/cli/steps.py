@@ -124,7 +124,7 @@ def answer(options: argparse.Namespace, verdict: str, body: dict[str, Any], line
 
     if options.format == "json":
         document = {"schema": f"weighbridge.{options.command}/v1", "command": options.command}
-        if action := getattr(options, "action", None):
+        if action := getattr(options, "verb", None):
             document["action"] = action
         write(write_json({**document, "verdict": verdict, **body}, indent=2).decode(), options.output)
     elif lines and not options.quiet:

@@ -230,8 +230,9 @@ class _Relating:
         before = {tensor_label(place): one for place, one in old.items()}
         after = {tensor_label(place): one for place, one in new.items()}
         scales = self._scales(before, after)
+        used = set(scales.values())
         for name in sorted(before.keys() | after.keys()):
-            if name in scales.values() and name not in before:
+            if name in used:
                 continue
             if name not in after:
                 yield Row(name, Standing.ONLY_PARENT)
@@ -270,7 +271,8 @@ class _Relating:
         change = f"{a.dtype} to {b.dtype}"
         if not {a.dtype, b.dtype} <= {*BITS, "I8"}:
             return Standing.CHANGED, change
-        if a.dtype not in FLOATS or b.dtype not in {*FLOATS, *BLOCKS}:
+        known = a.dtype in FLOATS and b.dtype in {*FLOATS, *BLOCKS}
+        if not known or not (_is_plain_size(old) and _is_plain_size(new)):
             return Standing.UNPROVED, f"{change} is not computed here"
         if self._np is None:
             return Standing.UNPROVED, NO_NUMPY
@@ -290,7 +292,8 @@ class _Relating:
         if Standing.CHANGED not in standings and Standing.ONLY_CHILD not in standings:
             if Standing.ONLY_PARENT in standings or Standing.ZEROED in standings:
                 return Transformed.PRUNED
-            cast = all(self._is_castable(row) for row in rows if row.standing is not Standing.EQUAL)
+            names = self._child.named
+            cast = all(_is_castable(row, names) for row in rows if row.standing is not Standing.EQUAL)
             return Transformed.CAST if cast else Transformed.QUANTIZED
         if len(self._parents) > 1:
             return Transformed.MERGED
@@ -299,10 +302,6 @@ class _Relating:
             "transform-unclear", f"it follows from its parent in no way that is known here: {some(odd)}",
             "--kind quantized|merged|pruned, as a claim", "weighbridge attest --type training",
         )  # fmt: skip
-
-    def _is_castable(self, row: Row) -> bool:
-        one = self._child.named.get(row.name)
-        return one is not None and one.entry.dtype in FLOATS and row.standing is not Standing.QUANTIZED
 
     def _doubt(self, rows: Sequence[Row], *, gone: bool = False) -> str:
         """Why the rows prove nothing; "" where each tensor of the child follows. `gone`: tensors may be left out."""
@@ -331,6 +330,17 @@ class _Relating:
             kind=kind, parents=tuple(Material(what=one) for one in named), proof=proof, detail=detail[:2000]
         )
         return Related(transform=made, child=self._child.what, rows=rows, reason=reason)
+
+
+def _is_castable(row: Row, names: Mapping[str, One]) -> bool:
+    """Whether what became of a tensor may be a cast."""
+    one = names.get(row.name)
+    return one is not None and one.entry.dtype in FLOATS and row.standing is not Standing.QUANTIZED
+
+
+def _is_plain_size(one: One) -> bool:
+    """Whether its bytes are as many as its type says: old GGML files have other blocks of the same name."""
+    return one.found.size * 8 == one.items * BITS[one.entry.dtype]
 
 
 def _prefix(longer: Mapping[Place, One], shorter: Mapping[Place, One]) -> str:

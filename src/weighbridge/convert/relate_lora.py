@@ -28,6 +28,8 @@ WIDEST = 1 / 32
 """Of a matrix' largest number: a tolerance that is wider proves nothing."""
 MOST_OF_SUMS = 2.0**-10
 """Of a row's usual number: what the sums of a product may be off. Huge factors that cancel out would else hide anything."""
+MOST_AROUND = 8
+"""Modules around a model that are looked through for its own name of a tensor."""
 _HALVES = (
     (".lora_A.default.weight", ".lora_B.default.weight", ".weight", False),
     (".lora_A.weight", ".lora_B.weight", ".weight", False),
@@ -199,7 +201,7 @@ def _scale(
 def place_of(target: str, base: Mapping[str, One]) -> str:
     """The base's own name of a target: as it is, or without the outermost modules that the adapter's maker had around it."""
     name = target
-    while name:
+    for _ in range(MOST_AROUND):
         if name in base:
             return name
         name = name.partition(".")[2]
@@ -216,6 +218,8 @@ def merged(np: Any, base: One, low: Low, child: One, budget: Budget) -> tuple[bo
     rows, columns = base.entry.shape
     if low.shape != (rows, columns) or tuple(child.entry.shape) != (rows, columns):
         return False, "its shape is not that of the update"
+    if not rows * columns:
+        return False, "it holds nothing"
     size = min(rows, max(1, MOST_AT_ONCE // max(1, columns))) or 1
     budget.need_memory(size * columns * 4 * 8, f'the rows of "{base.entry.name[:100]}"')
     left, right = _factors(np, low, budget)

@@ -171,7 +171,7 @@ def _recalled(hits: Sequence[_Hit], by: str) -> Evidence:
     why = f"{doubt}recalled: {path}: {visible(first.entry.reason, 160)}{warning}"
     details = tuple(
         f"{'descends' if hit.sure else 'may descend'}  {' ← '.join(hit.path)}: {visible(hit.entry.reason, 160)}"
-        for hit in hits[:20]
+        for hit in (hits[:20] if len(hits) > 1 else ())
     )
     outcome = Outcome.FAIL if certain else Outcome.UNKNOWN
     code = "recalled" if first.sure else "may-be-recalled"

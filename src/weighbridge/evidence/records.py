@@ -1,25 +1,23 @@
 """What a transparency log and a lineage know of a model: the row `logged`, the log's part of `fresh`, ancestors.
 
 Both are read offline: the log from the proof beside the model (`MODEL.tlog-proof`) and from the heads that this machine has seen,
-the lineage from its database. What was seen of a log is kept (`STATE/log-….head`), so that a past that is shown differently
+the lineage from its database. What was seen of a log is kept (`STATE/logs/`), so that a past that is shown differently
 later is noticed.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.attest.subject import Subject
-from weighbridge.core.durable import one_writer, write_file
-from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
+from weighbridge.core.errors import UsageError, WeighbridgeError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.text import visible
 from weighbridge.evidence import Question
 from weighbridge.evidence.find import PROOF_NAME, beside, read_named
 from weighbridge.evidence.recalls import Ancestor
 from weighbridge.store import read_beside
-from weighbridge.tlog.client import HighWater, read_high_water, write_high_water
+from weighbridge.tlog.client import HighWater, keep_high_water, mark_path, read_high_water
 from weighbridge.tlog.logged import Proved, examine, head_age, logged
 from weighbridge.tlog.logged import fresh as fresh_log
 from weighbridge.tlog.policy import LogPolicy, Trusted, read_policy
@@ -27,6 +25,8 @@ from weighbridge.tlog.policy import LogPolicy, Trusted, read_policy
 if TYPE_CHECKING:
     from weighbridge.lineage.ask import Answer
 
+LOGS = "logs"
+"""The folder of the state that remembers heads of logs; `log` keeps them there too."""
 MAX_PROOF = 16 * 1024**2
 MOST_ANCESTORS = 100_000
 
@@ -49,8 +49,7 @@ def log_rows(question: Question, statements: Sequence[str]) -> Iterator[Evidence
     marks = list(_marks(question.state, policy))
     yield logged(statements, proofs, policy, now, seen=marks)
     heads = _heads(proofs, policy, now)
-    for head in heads:
-        _remember(question.state, head, marks)
+    _remember(question.state, heads, now)
     if "fresh" in question.asked and policy is not None:
         yield _fresh(question, heads, marks, now)
 
@@ -78,32 +77,21 @@ def _marks(state: Path | None, policy: LogPolicy | None) -> Iterator[HighWater]:
     if state is None or policy is None:
         return
     for log in policy.logs:
-        mark = read_high_water(_mark_file(state, log.key.name))
+        mark = read_high_water(mark_path(state / LOGS, log.key.name))
         if mark is not None:
             yield mark
 
 
-def _mark_file(state: Path, origin: str) -> Path:
-    return state / f"log-{hashlib.sha256(origin.encode()).hexdigest()[:16]}.head"
-
-
-def _remember(state: Path | None, head: Trusted, marks: Sequence[HighWater]) -> None:
-    """Keep the largest head; what cannot be written is not remembered, and nothing fails for it."""
-    known = next((mark for mark in marks if mark.origin == head.checkpoint.origin), None)
-    if state is None or (known is not None and known.size >= head.checkpoint.size):
+def _remember(state: Path | None, heads: Sequence[Trusted], now: int) -> None:
+    """Keep the largest head of each log; what cannot be written is not remembered, and nothing fails for it."""
+    if state is None:
         return
-    new = HighWater(
-        origin=head.checkpoint.origin,
-        size=head.checkpoint.size,
-        root=head.checkpoint.root,
-        time=max(known.time if known else 0, head.time or 0),
-    )
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        with one_writer(state):
-            write_file(_mark_file(state, new.origin), write_high_water(new))
-    except (OSError, BrokenError):
-        return
+    for origin in {head.checkpoint.origin for head in heads}:
+        mine = [head for head in heads if head.checkpoint.origin == origin]
+        try:
+            keep_high_water(mark_path(state / LOGS, origin), mine, now)
+        except (OSError, WeighbridgeError):
+            continue
 
 
 # -- the lineage

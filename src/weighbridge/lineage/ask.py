@@ -6,6 +6,7 @@ stands; big ones from the index, which is made again first where the graph has g
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from weighbridge.core.value import dataclass
@@ -193,7 +194,7 @@ class _Search:
     """One flood from the starts: first along what is sure, then along everything else."""
 
     def __init__(self, graph: Graph, starts: Sequence[int], down: int, limit: int) -> None:
-        self._graph, self._starts, self._down, self._limit = graph, starts, down, limit
+        self._graph, self._starts, self._down, self._limit = graph, list(starts), down, limit
         self._goals = frozenset(starts)
         self._seen = bytearray(graph.last + 1)
         for start in starts:
@@ -203,11 +204,11 @@ class _Search:
 
     def run(self) -> _Reach:
         certain, doubtful = self._down, self._down + 1
-        parts = self._flood([list(self._starts)], (certain,), (certain,), sure=True)
+        parts = self._flood([self._starts], (certain,), (certain,), sure=True)
         sure = sum(map(len, parts))
         total = sure
         if not self._graph.is_empty(doubtful):
-            first = [list(self._starts), *parts]
+            first = [self._starts, *parts]
             total += sum(map(len, self._flood(first, (doubtful,), (certain, doubtful), sure=False)))
         return _Reach(self._steps, total, sure, self._circular)
 
@@ -230,7 +231,8 @@ class _Search:
                 yield self._step_by_step(part, way, depth, sure=sure)
             else:
                 fresh, met = self._graph.round(part, way, self._seen, self._goals)
-                self._circular = self._circular or (met and depth > 1)
+                # From one start to another is no circle: a name and its revisions are asked about together.
+                self._circular = self._circular or (met and part is not self._starts)
                 yield fresh
 
     def _step_by_step(self, part: Any, way: int, depth: int, *, sure: bool) -> list[int]:
@@ -341,7 +343,7 @@ def _circle(lineage: Lineage, starts: Sequence[int]) -> tuple[bool, tuple[int, .
 
 def _told(lineage: Lineage, path: Sequence[int], *, sure: bool) -> Way:
     nodes = lineage.nodes(path)
-    pairs = list(zip(path, path[1:], strict=False))
+    pairs = list(pairwise(path))
     edges = lineage.edges(pairs)
     return Way(
         nodes=tuple(nodes[one] for one in path), hops=tuple(edges.get(pair, ()) for pair in pairs), sure=sure

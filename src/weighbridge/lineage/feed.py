@@ -40,7 +40,8 @@ def feed(lineage: Lineage, attestations: Iterable[Attestation]) -> Fed:
     told: list[tuple[Attestation, Step]] = []
     problems: list[tuple[str, str, str]] = []
     count = 0
-    for count, one in enumerate(attestations, 1):
+    for one in attestations:
+        count += 1
         try:
             step = step_of(one.statement) if one.statement else None
         except (InputError, LimitError) as error:

@@ -68,10 +68,7 @@ _PUT = (
 )
 _NEW = f"{_PUT}DO NOTHING".format("lineage_edge")
 """A third cheaper, and enough where all are new."""
-_PUT += (
-    "DO UPDATE SET grade = excluded.grade"
-    " WHERE excluded.grade > {}.grade"
-)
+_PUT += "DO UPDATE SET grade = excluded.grade WHERE excluded.grade > {}.grade"
 _PUT_EDGE, _PUT_SELF = (
     _PUT.format("lineage_edge", "lineage_edge"),
     _PUT.format("lineage_self", "lineage_self"),
@@ -161,7 +158,7 @@ class Lineage:
                     with self.writing() as transaction:
                         added = added.plus(_put(transaction, batch, ids))
         finally:
-            if ids.bare:
+            if ids.last != (0, 0):
                 with self.writing() as transaction:
                     _index(transaction)
         return added
@@ -288,7 +285,7 @@ class Lineage:
 def check_key(key: str) -> str:
     """The key itself. Raises `InputError` (`bad-node`) where it names nothing."""
     if key.startswith(NAMES):
-        if 0 < len(key.partition(":")[2]) and len(key) <= MAX_KEY and key.isprintable():
+        if len(key.partition(":")[2]) > 0 and len(key) <= MAX_KEY and key.isprintable():
             return key
     elif _DIGEST.match(key):
         return key
@@ -306,14 +303,18 @@ def in_parts(
 
 def roots_of(transaction: Transaction, ids: Sequence[int]) -> dict[int, int]:
     """The number under which each goes."""
-    found = dict(in_parts(transaction, "SELECT id, root FROM lineage_alias WHERE id IN ({})", list(set(ids))))
+    found: dict[int, int] = dict(
+        in_parts(transaction, "SELECT id, root FROM lineage_alias WHERE id IN ({})", list(set(ids)))
+    )
     return {one: found.get(one, one) for one in ids}
 
 
 def members_of(transaction: Transaction, roots: Iterable[int]) -> dict[int, int]:
     """Every number that goes under one of these → that one."""
     wanted = list(dict.fromkeys(roots))
-    found = dict(in_parts(transaction, "SELECT id, root FROM lineage_alias WHERE root IN ({})", wanted))
+    found: dict[int, int] = dict(
+        in_parts(transaction, "SELECT id, root FROM lineage_alias WHERE root IN ({})", wanted)
+    )
     return {**{root: root for root in wanted}, **found}
 
 
@@ -356,6 +357,8 @@ class _Ids:
         self.sources: dict[Source, int] = {}
         self.bare = False
         """Whether the graph was empty: then nothing is there that is not known here, and the indexes wait."""
+        self.last = (0, 0)
+        """The highest numbers as we left them; where they are others, somebody else has written too."""
 
 
 def _put(transaction: Transaction, batch: list[Edge], ids: _Ids) -> Added:
@@ -363,12 +366,22 @@ def _put(transaction: Transaction, batch: list[Edge], ids: _Ids) -> Added:
         ids.bare = True
         for name in _INDEXES:
             transaction.run(f"DROP INDEX IF EXISTS {name}", [()])
+    elif ids.bare and ids.last != _lasts(transaction):
+        ids.bare = False
+        _index(transaction)
     nodes, sources = ids.nodes, ids.sources
     _number_nodes(transaction, (key for edge in batch for key in edge[:2]), ids)
     _number_sources(transaction, ((edge[5], edge[4], edge[6]) for edge in batch), ids)
+    ids.last = _lasts(transaction)
     numbers, ranks = _RELATION_NUMBERS, _RANKS
     rows = [
-        (nodes[child], nodes[parent], numbers[id(relation)], sources[statement, issuer, time], ranks[id(grade)])
+        (
+            nodes[child],
+            nodes[parent],
+            numbers[id(relation)],
+            sources[statement, issuer, time],
+            ranks[id(grade)],
+        )
         for child, parent, relation, grade, issuer, statement, time in batch
     ]
     rows.sort(key=itemgetter(0))  # neighbours in the table are put one after the other
@@ -392,6 +405,10 @@ def _last(transaction: Transaction, table: str) -> int:
     return int(last)
 
 
+def _lasts(transaction: Transaction) -> tuple[int, int]:
+    return _last(transaction, "lineage_node"), _last(transaction, "lineage_source")
+
+
 def _number_nodes(transaction: Transaction, keys: Iterable[str], ids: _Ids) -> None:
     """Give every key its number; those that are new get the next ones, in the order in which they come."""
     missing = list(dict.fromkeys(key for key in keys if key not in ids.nodes))
@@ -412,7 +429,9 @@ def _number_sources(transaction: Transaction, sources: Iterable[Source], ids: _I
         sql = "SELECT id, statement, issuer, time FROM lineage_source WHERE statement IN ({})"
         statements = list({statement for statement, _, _ in missing} - {""})
         rows = list(in_parts(transaction, sql, statements))
-        rows += transaction.rows("SELECT id, statement, issuer, time FROM lineage_source WHERE statement = ''")
+        rows += transaction.rows(
+            "SELECT id, statement, issuer, time FROM lineage_source WHERE statement = ''"
+        )
         ids.sources.update(((statement, issuer, time), one) for one, statement, issuer, time in rows)
         missing = [one for one in missing if one not in ids.sources]
     last = _last(transaction, "lineage_source") if missing else 0

@@ -21,7 +21,6 @@ from weighbridge.store import read_beside
 
 MAX_POLICY = 1024**2
 ACTIONS = ("run", "approve", "admit")
-HINT = 'pip install "weighbridge[cedar]"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from weighbridge.pipeline.material import (
     stamps,
     untouched,
 )
+from weighbridge.pipeline.reason import Reason
 from weighbridge.pipeline.statements import leave_beside, run_lines
 from weighbridge.sign.signer import AnySigner
 
@@ -64,14 +65,6 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Why nothing is stated about a run."""
-
-    code: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of a run."""
 
@@ -80,7 +73,8 @@ class Outcome:
     products: tuple[Named, ...] = ()
     written: tuple[str, ...] = ()
     """Files of statements; () where nothing is stated."""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Reason, ...] = ()
+    """Why nothing is stated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +155,7 @@ def end(
     wish = recording.wish
     run = _told(recording, exit_code, finished, parameters)
     if exit_code != 0 and not wish.keep_failed:
-        problem = Problem(
+        problem = Reason(
             code="run-failed", why=f"the step ended with {exit_code}, so nothing is stated about it"
         )
         return Outcome(exit_code=exit_code, run=run, problems=(problem,))
@@ -171,7 +165,7 @@ def end(
         try:
             products.append(_product(product, before))
         except (InputError, UsageError) as error:
-            problems.append(Problem(code="product-missing", why=error.message))
+            problems.append(Reason(code="product-missing", why=error.message))
     if problems:
         return Outcome(exit_code=exit_code, run=run, problems=tuple(problems))
     subjects = named_once(products)
@@ -191,10 +185,10 @@ def _product(path: Path, before: Stamps) -> Measured:
     return measured(path)
 
 
-def _changes(recording: Recording) -> list[Problem]:
+def _changes(recording: Recording) -> list[Reason]:
     """What was not the same after the end as before the start."""
     said = [changed(one) for one in recording.materials]
-    found = [Problem(code="material-changed", why=why) for why in said if why]
+    found = [Reason(code="material-changed", why=why) for why in said if why]
     before = recording.code
     if before is None:
         return found
@@ -203,7 +197,7 @@ def _changes(recording: Recording) -> list[Problem]:
     moved = after is None or after.git.commit != before.git.commit
     if moved or (after is not None and after.git.dirty and not before.git.dirty):
         why = "the code was changed during the run, so nobody can say which code made the products"
-        found.append(Problem(code="code-changed", why=why))
+        found.append(Reason(code="code-changed", why=why))
     return found
 
 

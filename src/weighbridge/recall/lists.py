@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from weighbridge.attest.predicates import recall as predicate
 from weighbridge.attest.predicates.recall import TYPE, Recall, RecallEntry, RecallKind
@@ -13,15 +12,11 @@ from weighbridge.core.manifest import Digest
 from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement, write_statement
 from weighbridge.core.text import visible
-from weighbridge.core.value import replace
 from weighbridge.evidence.mark import keep_lists, kept_lists
 from weighbridge.evidence.recalls import RecallList, newest, read_lists
 from weighbridge.sign.signer import AnySigner, sign_all
 from weighbridge.store import read_beside
 from weighbridge.trust.keyring import Keyring
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_LIST = 64 * 1024**2
 
@@ -61,17 +56,23 @@ def add(
     keyring: Keyring,
     now: datetime,
     *,
+    lift: Sequence[Named | str] = (),
     next_expected: str = "",
     log_size: int | None = None,
 ) -> Recall:
-    """Write the next version of the list at `path`, with these entries besides what stands in it.
+    """Write the next version of the list at `path`: what stands in it, without `lift`, and with these entries.
+
+    Without both, it says anew that nothing else was recalled: that is what keeps a list fresh.
 
     Raises `TrustError` (`recalls-untrusted`) where the list that is there was signed by nobody of `keyring`: building on a
     forged list would sign what it says. Raises `UsageError` and `InputError` for entries that are none.
     """
     with one_writer(path.parent):
         old = _standing(path, keyring, now)
-        new = {(entry.kind, str(entry.target)): entry for entry in (*(old.entries if old else ()), *entries)}
+        kept = [entry for entry in (old.entries if old else ()) if not any(_is(entry, what) for what in lift)]
+        if len(kept) + len(lift) > len(old.entries if old else ()):
+            raise UsageError("not-recalled", "what is to be lifted does not stand in the list")
+        new = {(entry.kind, str(entry.target)): entry for entry in (*kept, *entries)}
         recall = Recall(
             version=old.version + 1 if old else 1,
             issued=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -87,6 +88,12 @@ def add(
         lines = signed.siblings or signed.primary + b"\n"
         write_file(path, lines if lines.endswith(b"\n") else lines + b"\n")
     return recall
+
+
+def _is(entry: RecallEntry, what: Named | str) -> bool:
+    if isinstance(what, str) or isinstance(entry.target, str):
+        return entry.target == what
+    return bool(set(entry.target.digests) & set(what.digests))
 
 
 def statement_of(recall: Recall) -> Statement:
@@ -134,13 +141,3 @@ def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime)
             )
     keep_lists(state, sorted({one.line for one in newest((*known, *given))}))
     return given
-
-
-def merged(entries: "Iterable[RecallEntry]", name: str) -> tuple[RecallEntry, ...]:
-    """Entries for people: each target with the name that it was called by."""
-    return tuple(
-        replace(entry, target=replace(entry.target, name=name))
-        if isinstance(entry.target, Named) and not entry.target.name
-        else entry
-        for entry in entries
-    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.value import dataclass
+from weighbridge.tlog.checkpoint import Checkpoint
 from weighbridge.tlog.client import Fetch, fetch_bundle, fetch_tile
 from weighbridge.tlog.entry import read_entry
 from weighbridge.tlog.merkle import WIDTH, Edge, Tile, bundle_path, leaf_hash
@@ -53,14 +54,14 @@ def audit(
     policy: LogPolicy,
     now: int | None = None,
     body: Body | None = None,
-    seen: Iterable[Trusted] = (),
+    seen: Iterable[Checkpoint] = (),
 ) -> Audit:
     """Replay the log. `seen`: heads that were trusted before, of which each must be a beginning of this one.
 
     Raises what `trust_checkpoint` raises, and what `fetch` raises for the checkpoint itself.
     """
     trusted = trust_checkpoint(policy, fetch(CHECKPOINT), now)
-    replay = _Replay(fetch, trusted, body, {one.checkpoint.size: one.checkpoint.root for one in seen})
+    replay = _Replay(fetch, trusted, body, {one.size: one.root for one in seen})
     replay.run()
     return Audit(
         trusted=trusted,

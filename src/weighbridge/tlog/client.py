@@ -5,7 +5,8 @@ still is refused: `log-rollback`, `log-fork`, `log-stale`. Time is judged agains
 that was set back makes nothing fresh. Entries are looked at by `audit`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from weighbridge.core.durable import one_writer, write_file
@@ -167,14 +168,22 @@ class LogReader:
             raise InputError("log-damaged", f'"{bundle_path(number)}" is not what the log\'s root says')
 
     def find(self, statement: bytes) -> int | None:
-        """The index of a statement's entry, by its SHA-256; reads all bundles. Entries that cannot be read are passed."""
-        for index, text in self.entries():
+        """The index of a statement's entry, by its SHA-256; reads the bundles up to it."""
+        return self.find_all([statement]).get(statement)
+
+    def find_all(self, statements: Collection[bytes]) -> dict[bytes, int]:
+        """The index of each that has an entry; reads bundles until all are found. Entries that cannot be read are passed."""
+        wanted, found = set(statements), dict[bytes, int]()
+        for index, text in self.entries() if wanted else ():
             try:
-                if read_entry(text).statement == statement:
-                    return index
+                statement = read_entry(text).statement
             except WeighbridgeError:
                 continue
-        return None
+            if statement in wanted:
+                found.setdefault(statement, index)
+                if len(found) == len(wanted):
+                    break
+        return found
 
 
 def proves_growth(tree: Tree, old: int, old_root: bytes, root: bytes) -> bool:
@@ -213,6 +222,11 @@ def _fetch_part(fetch: Fetch, path: str, full: str) -> bytes:
 
 
 # ----------------------------------------------------------------------------------------------------- what is kept
+
+
+def mark_path(folder: Path, origin: str) -> Path:
+    """Where the mark of a log lies in a folder of marks."""
+    return folder / f"{hashlib.sha256(origin.encode()).hexdigest()}.json"
 
 
 def read_high_water(path: Path) -> HighWater | None:

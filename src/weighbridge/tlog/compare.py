@@ -20,11 +20,9 @@ def compare(one: Fetch, other: Fetch) -> tuple[Discrepancy, ...]:
     Raises what reading raises, and `InputError` (`bad-note`, `bad-checkpoint`).
     """
     sizes = _size(one), _size(other)
-    both = min(sizes)
+    leaves = [_leaves(fetch, size, min(sizes)) for fetch, size in zip((one, other), sizes, strict=True)]
     differing = [
-        (at, mine, theirs)
-        for at, (mine, theirs) in enumerate(zip(_leaves(one, both), _leaves(other, both), strict=True))
-        if mine != theirs
+        (at, mine, theirs) for at, (mine, theirs) in enumerate(zip(*leaves, strict=True)) if mine != theirs
     ]
     if not differing:
         return ()
@@ -45,7 +43,8 @@ def _size(fetch: Fetch) -> int:
     return read_checkpoint(read_note(fetch(CHECKPOINT)).text).size
 
 
-def _leaves(fetch: Fetch, size: int) -> Iterator[bytes]:
-    """The leaf hashes of the first entries."""
-    for first in range(0, size, WIDTH):
-        yield from map(leaf_hash, fetch_bundle(fetch, first // WIDTH, min(WIDTH, size - first)))
+def _leaves(fetch: Fetch, size: int, stop: int) -> Iterator[bytes]:
+    """The leaf hashes of the first `stop` entries of a log that has `size`."""
+    for first in range(0, stop, WIDTH):
+        bundle = fetch_bundle(fetch, first // WIDTH, min(WIDTH, size - first))
+        yield from map(leaf_hash, bundle[: stop - first])

@@ -60,11 +60,18 @@ def publish(
     cosigned, refused = cosign(signed, tree, cosigners)
     note = write_note(cosigned)
     if policy is not None:
-        trust_checkpoint(policy, note, now)
+        _refuse_unwatched(policy, note, now, refused)
     if not target.swap(before, note):
         raise BrokenError("busy", "another process published this log at the same time", "publish again")
     _drop_partials(target, head.size, old.size if old else 0)
     return Published(checkpoint=checkpoint, note=note, files=files, refused=refused)
+
+
+def _refuse_unwatched(policy: LogPolicy, note: bytes, now: int, refused: tuple[str, ...]) -> None:
+    try:
+        trust_checkpoint(policy, note, now)
+    except InputError as error:
+        raise InputError(error.code, "; ".join((error.message, *refused))) from None
 
 
 def _standing(sequencer: Sequencer, note: bytes | None) -> Checkpoint | None:

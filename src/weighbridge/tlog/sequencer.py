@@ -231,7 +231,8 @@ def _place(
     given: Sequence[tuple[bytes, bytes]], size: int, old: dict[bytes, int]
 ) -> tuple[dict[bytes, int], list[bytes]]:
     """Where each statement stands, the old ones where they did, and the texts of the new ones in their order."""
-    places, texts = dict(old), []
+    places = dict(old)
+    texts: list[bytes] = []
     for statement, text in given:
         if statement not in places:
             places[statement] = size + len(texts)
