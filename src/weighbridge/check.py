@@ -9,7 +9,7 @@ a format, a curve or a screen, and nothing raises for what a model contains: a b
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -180,7 +180,7 @@ def _stated(
     from weighbridge import evidence
 
     anchors, authorities = _believed(request)
-    return evidence.weigh(
+    rows, chain = evidence.weigh(
         evidence.Question(
             path=None if artifact.remote else Path(request.paths[0]),
             named=request.statements,
@@ -191,11 +191,29 @@ def _stated(
             now=request.now,
             state=request.state,
             base=_base(request),
+            statements=_good_statements(bundles, signatures),
+            signed_as=tuple(_signed_as(bundles, signatures)) if request.only is not None else (),
         ),
         artifact,
         measurement.manifest,
         signatures,
     )
+    whole = not (artifact.obstacles or measurement.unread or measurement.claimed or request.only is not None)
+    return (rows if whole else tuple(map(_in_part, rows))), chain
+
+
+def _in_part(row: Evidence) -> Evidence:
+    """Statements are about a whole model: they say nothing for sure of one that was not measured whole."""
+    if row.outcome is not Outcome.PASS or row.question not in (
+        "traced",
+        "based",
+        "data",
+        "approved",
+        "current",
+    ):
+        return row
+    why = f"not everything in it was measured here; of what was: {row.why}"
+    return replace(row, outcome=Outcome.UNKNOWN, why=why, code="not-measured")
 
 
 def _base(request: Request) -> "Named | None":
@@ -217,6 +235,29 @@ def _good_statements(bundles: Sequence["Bundle"], signatures: Sequence[Signature
     pairs = zip(bundles, signatures, strict=True)
     good = [bundle.envelope.payload for bundle, result in pairs if result.outcome is Outcome.PASS]
     return tuple(dict.fromkeys(f"sha256:{hashlib.sha256(payload).hexdigest()}" for payload in good))
+
+
+def _signed_as(bundles: Sequence["Bundle"], signatures: Sequence[SignatureResult]) -> Iterator["Named"]:
+    """The whole model by the digests that its good signatures recorded: a part of what was recalled is recalled too."""
+    from weighbridge.core.errors import InputError, LimitError
+    from weighbridge.core.manifest import Digest
+    from weighbridge.core.statement import Named
+    from weighbridge.sign import oms
+
+    for bundle, result in zip(bundles, signatures, strict=True):
+        try:
+            said = (
+                dict(oms.parse_statement(bundle.envelope.payload).digests)
+                if result.outcome is Outcome.PASS
+                else {}
+            )
+            files, tensors = (
+                Digest.parse(said[key]) if key in said else None for key in ("files", "tensors")
+            )
+        except (InputError, LimitError):
+            continue  # a gate's verdict, which is never over a part
+        if files or tensors:
+            yield Named(files=files, tensors=tensors)
 
 
 def _opened(request: Request, beside: frozenset[str]) -> Artifact:

@@ -14,7 +14,8 @@ from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource
 from weighbridge.formats.zip import read
-from weighbridge.formats.zip.tree import ZipEntry, ZipTree, read_tree
+from weighbridge.formats.zip.entry import ZipEntry
+from weighbridge.formats.zip.tree import ZipTree, read_tree
 
 
 def tree(data: bytes, limits: Limits | None = None) -> ZipTree:

@@ -6,7 +6,7 @@ Numbers with a fraction are decimal texts in our vocabulary: a float is not the 
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from weighbridge.attest.step import Material, Relation
@@ -150,8 +150,11 @@ def time(predicate: Mapping[str, Any], key: str, what: str, *, required: bool = 
 
 def _is_day(value: str) -> bool:
     try:
-        return datetime.fromisoformat(value.upper()).tzinfo is not None
-    except ValueError:  # the 30th of February
+        return datetime.fromisoformat(value.upper()).astimezone(UTC).tzinfo is not None
+    except (
+        ValueError,
+        OverflowError,
+    ):  # the 30th of February; a time that is before the first or after the last year
         return False
 
 

@@ -59,3 +59,5 @@ class Step:
     finished: str = ""
     plan: str = ""
     """`sha256:…` of the approved plan's statement that the step ran under; "" where it names none."""
+    tools: tuple[str, ...] = ()
+    """`name@version` of what was installed where the step ran, as far as the statement lists it."""

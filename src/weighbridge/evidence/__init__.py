@@ -46,6 +46,8 @@ class Question:
     """`sha256:…` of what the signatures of the model that hold are over."""
     state: Path | None = None
     """Where this machine keeps what it has seen; None to remember nothing."""
+    signed_as: tuple[Named, ...] = ()
+    """The whole model as its good signatures name it, where only a part of it is weighed."""
     base: Named | None = None
     """What an adapter shall be used with, as measured; None where no base was given."""
 

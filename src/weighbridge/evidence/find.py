@@ -65,17 +65,51 @@ def knows_recalls(state: Path | None) -> bool:
 
 
 def statement_file_inside(model: Path) -> frozenset[str]:
-    """The file of statements in the model's folder, where it holds nothing else; then it is no part of the model."""
-    if not os.path.lexists(model / STATEMENTS_NAME):
+    """The file of statements in the model's folder, where it holds nothing else; then it is no part of the model.
+
+    A link is part of it, as is what cannot be read, and a bundle with fields that no bundle has: somebody else would read these.
+    """
+    path = model / STATEMENTS_NAME
+    if not path.is_file() or path.is_symlink():
         return frozenset()
-    found = _read(model / STATEMENTS_NAME)
-    return frozenset({STATEMENTS_NAME} if found and not any(one.code for one in found) else ())
+    try:
+        found = _read(path)
+    except UsageError:
+        return frozenset()
+    return frozenset({STATEMENTS_NAME} if found and all(map(_is_statement, found)) else ())
+
+
+_FIELDS = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"})
+
+
+def _is_statement(bundle: "Bundle") -> bool:
+    """Whether it is a bundle of a statement and carries nothing besides."""
+    from weighbridge.core.errors import InputError, LimitError
+    from weighbridge.core.statement import read_statement
+
+    document = bundle.document
+    if bundle.code or not document.keys() <= _FIELDS:
+        return False
+    envelope = document["dsseEnvelope"]
+    signature = envelope["signatures"][0]
+    if not envelope.keys() <= {"payload", "payloadType", "signatures"} or not signature.keys() <= {
+        "sig",
+        "keyid",
+    }:
+        return False
+    material = document["verificationMaterial"]
+    known = {"publicKey", "x509CertificateChain", "certificate", "tlogEntries", "timestampVerificationData"}
+    try:
+        read_statement(bundle.envelope.payload)
+    except (InputError, LimitError):
+        return False
+    return material.keys() <= known
 
 
 def find_statements(model: Path) -> tuple["Bundle", ...]:
     """Every bundle beside and inside the model. Raises `UsageError` (`not-a-file`, `unreadable`)."""
     places = [beside(model, STATEMENTS_NAME), beside(model, RECEIPT_NAME)]
-    places += [model / STATEMENTS_NAME] if model.is_dir() else []
+    places += [model / STATEMENTS_NAME] if statement_file_inside(model) else []
     return tuple(bundle for place in places for bundle in _read(place) or ())
 
 
@@ -123,17 +157,27 @@ def _needed(path: Path, what: str, limit: int = MAX_LAYOUT) -> bytes:
     data = read_beside(path, limit)
     if data is None:
         raise UsageError("no-such-path", f'there is no {what} at "{visible(str(path))}"')
+    if len(data) > limit:
+        raise UsageError("limit-json", f'the {what} at "{visible(str(path))}" has more than {limit} bytes')
     return data
 
 
 def fetch(stores: Iterable["StatementStore"], digests: Iterable[str], seen: set[bytes]) -> Iterator["Bundle"]:
-    """Bundles in the stores about any of the digests (`algorithm:hex`), those in `seen` left out and added to it."""
+    """Bundles in the stores about any of the digests (`algorithm:hex`), those in `seen` left out and added to it.
+
+    Raises `UsageError` (`limit-statements`): what would be left out might be a rejection.
+    """
     from weighbridge.sign.bundle import read_lines
 
     for store in stores:
         for digest in digests:
             for data in store.about(digest):
-                if data not in seen and len(seen) < MOST_FETCHED:
+                if data not in seen:
+                    if len(seen) >= MOST_FETCHED:
+                        raise UsageError(
+                            "limit-statements",
+                            f"the stores hold more than {MOST_FETCHED} statements about the model and its past",
+                        )
                     seen.add(data)
                     yield from read_lines(data, f"store {digest[:24]}")
 

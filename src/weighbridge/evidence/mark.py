@@ -8,7 +8,7 @@ verified again each time. A clock that was set back is noticed, because time was
 only this memory.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,18 +37,33 @@ def kept_lists(state: Path | None) -> tuple[tuple[str, bytes], ...]:
     return ((LISTS, data),) if data else ()
 
 
-def keep_lists(state: Path | None, lines: Sequence[bytes]) -> None:
-    """Remember these lists, one bundle a line. What cannot be written is not remembered, and nothing fails for it."""
+def keep_lists(state: Path | None, lines: Sequence[bytes], counted: Iterable[bytes] = ()) -> None:
+    """Remember these lists, one bundle a line. What cannot be written is not remembered, and nothing fails for it.
+
+    `counted`: every line that was verified; what is kept of these and is not among `lines` has been replaced by them. All
+    else that is kept stays: it may count for another keyring, or somebody else has just remembered it.
+    """
     if state is None:
         return
-    data = b"".join(line + b"\n" for line in lines)
+    replaced = {line.strip() for line in counted} - set(lines)
     try:
-        if read_beside(state / LISTS, MAX_STATE) != data:
-            state.mkdir(parents=True, exist_ok=True)
-            with one_writer(state):
+        if _merged(state, lines, replaced) is None:
+            return
+        state.mkdir(parents=True, exist_ok=True)
+        with one_writer(state):
+            data = _merged(state, lines, replaced)
+            if data is not None:
                 write_file(state / LISTS, data)
     except (OSError, BrokenError):
         return
+
+
+def _merged(state: Path, lines: Sequence[bytes], replaced: Collection[bytes]) -> bytes | None:
+    """What shall lie there; None where it lies there, or would be more than is read again."""
+    old = read_beside(state / LISTS, MAX_STATE) or b""
+    kept = [line for line in map(bytes.strip, old.split(b"\n")) if line and line not in replaced]
+    data = b"".join(line + b"\n" for line in sorted({*kept, *lines}))
+    return None if data == old or len(data) > MAX_STATE else data
 
 
 def latest_time(state: Path | None) -> datetime | None:

@@ -6,13 +6,14 @@ from weighbridge.attest.attestation import Attestation, judge_one
 from weighbridge.attest.based import based
 from weighbridge.attest.chain import build_chain, told_step
 from weighbridge.attest.layout import approved, data_stated, traced
-from weighbridge.attest.subject import Index, Subject
+from weighbridge.attest.subject import Index, Subject, binds_files
 from weighbridge.core.chain import Node, Standing, count
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.text import counted
+from weighbridge.core.value import replace
 from weighbridge.evidence import Question, mark
 from weighbridge.evidence.find import fetch, find_statements, open_places, read_layout, read_named
 from weighbridge.evidence.recalls import Ancestor, current, fresh, newest, read_lists
@@ -42,7 +43,7 @@ def weigh(
 def _signed_about(attestations: Sequence[Attestation], subject: Subject) -> tuple[str, ...]:
     """For a model that has no signature of its own: what somebody trusted states about it."""
     about = Index(attestations, subject).about(subject.what)
-    return tuple(dict.fromkeys(one.digest for one in about if one.is_signed))
+    return tuple(dict.fromkeys(one.digest for one in about if one.is_signed and binds_files(one, subject)))
 
 
 def _held(question: Question, manifest: Manifest) -> Evidence:
@@ -65,7 +66,8 @@ def attestations_of(question: Question, subject: Subject) -> tuple[Attestation, 
         fresh, asked = wanted - asked, asked | wanted
         for bundle in (*waiting, *fetch(stores, sorted(fresh), seen)):
             one = judge_one(bundle, question.anchors, question.authorities, question.now)
-            key = one.signer.key or bundle.envelope.signature.hex() or bundle.source
+            # One statement of one signer once; a copy that does not count never takes the place of one that does.
+            key = one.signer.key if one.is_signed else bundle.envelope.signature.hex() or bundle.source
             found.setdefault((key, bundle.envelope.payload or bundle.source.encode()), one)
             wanted.update(_materials(one))
         waiting = []
@@ -119,10 +121,18 @@ def _current(
     lists = newest(known)
     now, behind = mark.clock(question.now, mark.latest_time(question.state))
     if known:
-        mark.keep_lists(question.state, sorted({one.line for one in lists}))
+        mark.keep_lists(question.state, sorted({one.line for one in lists}), [one.line for one in known])
         mark.keep_time(question.state, [one.issued for one in lists], question.now)
     if known or problems or "current" in question.asked:
-        yield current(lists, problems, subject, attestations, signatures, now=now, max_age=policy.max_age)
+        known_past, trouble = _ancestors(question, subject)
+        whole = (Ancestor(one, ("a part of what was signed",), sure=True) for one in question.signed_as)
+        row = current(
+            lists, problems, subject, attestations, signatures, now=now, max_age=policy.max_age,
+            ancestors=(*whole, *known_past),
+        )  # fmt: skip
+        if trouble is not None and row.outcome is Outcome.PASS:
+            row = replace(row, outcome=Outcome.UNKNOWN, why=trouble.message, code=trouble.code)
+        yield row
     if "fresh" in question.asked:
         yield fresh(lists, now=now, behind=behind, max_age=policy.max_age)
 

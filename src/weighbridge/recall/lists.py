@@ -124,7 +124,7 @@ def read_list(
 
 
 def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime) -> tuple[RecallList, ...]:
-    """Remember the lists of a file on this machine. Raises `TrustError` (`recalls-untrusted`, `recalls-older`)."""
+    """Remember the lists of a file on this machine. Raises `TrustError` (`recalls-untrusted`, `recalls-older`, `recalls-forked`)."""
     given, problems = read_list(name, data, keyring, now)
     if not given:
         raise TrustError(
@@ -139,5 +139,11 @@ def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime)
                 "recalls-older",
                 f"this is version {one.recall.version} of the list, and version {seen} was seen here",
             )
-    keep_lists(state, sorted({one.line for one in newest((*known, *given))}))
+    lists = newest((*known, *given))
+    keep_lists(state, sorted({one.line for one in lists}), [one.line for one in (*known, *given)])
+    if len({one.key for one in lists}) < len(lists):
+        raise TrustError(
+            "recalls-forked",
+            "two different lists of one version, signed with one key, were seen here; both are remembered",
+        )
     return given

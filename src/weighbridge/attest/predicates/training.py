@@ -145,6 +145,7 @@ def step(statement: Statement, run: Training) -> Step:
         started=run.started,
         finished=run.finished,
         plan=run.plan,
+        tools=tuple(f"{name}@{version}" for name, version, _ in run.environment),
     )
 
 

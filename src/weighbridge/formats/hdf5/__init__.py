@@ -97,7 +97,8 @@ def _is_member(source: Source, budget: Budget, start: int) -> bool:
     """Whether an archive holds a plain member that begins right there, as it may happen by alignment."""
     from weighbridge.formats.tar import TarTree
     from weighbridge.formats.tar import read as read_tar
-    from weighbridge.formats.zip.tree import STORED, read_tree
+    from weighbridge.formats.zip.records import STORED
+    from weighbridge.formats.zip.tree import read_tree
 
     try:
         if source.read(257, 5) == b"ustar":

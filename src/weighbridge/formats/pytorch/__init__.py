@@ -22,7 +22,9 @@ from weighbridge.formats.pickle.values import Global
 from weighbridge.formats.pytorch.bytecode import Bytecode, bytecode
 from weighbridge.formats.pytorch.tensors import DTYPES, Storage, TorchTensors
 from weighbridge.formats.reading import Part, Reading
-from weighbridge.formats.zip.tree import STORED, ZipEntry, ZipTree
+from weighbridge.formats.zip.entry import ZipEntry
+from weighbridge.formats.zip.records import STORED
+from weighbridge.formats.zip.tree import ZipTree
 
 MAX_RECORD = 4096
 """Bytes of the small records that say version and byte order."""

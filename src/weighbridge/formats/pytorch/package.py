@@ -18,7 +18,9 @@ from weighbridge.formats.pickle.executed import Executed
 from weighbridge.formats.pytorch import is_small_text, record_name, root_of
 from weighbridge.formats.pytorch.tensors import Storage, TorchTensors
 from weighbridge.formats.reading import Part, Reading
-from weighbridge.formats.zip.tree import STORED, ZipEntry, ZipTree
+from weighbridge.formats.zip.entry import ZipEntry
+from weighbridge.formats.zip.records import STORED
+from weighbridge.formats.zip.tree import ZipTree
 
 MARKS = frozenset({".data/extern_modules", ".data/python_version"})
 MAX_LIST = 1024**2

@@ -21,7 +21,9 @@ from weighbridge.formats.membernames import Notes
 from weighbridge.formats.pytorch import is_small_text, record_name, root_of
 from weighbridge.formats.pytorch.tensors import MAX_DIMENSIONS, Storage, extent, is_count, placed
 from weighbridge.formats.reading import Part, Reading, TensorRef
-from weighbridge.formats.zip.tree import STORED, ZipEntry, ZipTree
+from weighbridge.formats.zip.entry import ZipEntry
+from weighbridge.formats.zip.records import STORED
+from weighbridge.formats.zip.tree import ZipTree
 
 MAX_JSON = 64 * 1024**2
 """Bytes of one graph."""

@@ -1,4 +1,4 @@
-"""Zip files: the structure from `formats.ziptree`, then the dialect that its names tell.
+"""Zip files: the structure from `formats.zip.tree`, then the dialect that its names tell.
 
 A dialect's reader sees every entry of every view, and answers with its own `Reading` (`pytorch-zip`, `keras`, `npz`);
 whatever it does not explain stays a part to be sniffed. Names are told apart as the dialect's loader does: PyTorch
