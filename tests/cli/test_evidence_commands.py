@@ -214,3 +214,30 @@ def test_sweep_leaves_what_stands(weighbridge, place) -> None:
     shutil.rmtree("state")
     assert weighbridge("sweep", "model").code == 3  # nobody can say
     assert weighbridge("sweep", "nowhere").code == 2
+
+
+def test_a_lineage_finds_what_no_statement_beside_the_model_tells(weighbridge, place) -> None:
+    assert weighbridge("lineage", "add", "model.attestations.jsonl", "--db", "lineage.db").code == 0
+    words = (
+        "recall",
+        "add",
+        "data",
+        "--kind",
+        "dataset",
+        "--reason",
+        "poisoned",
+        "--signing-key",
+        "office.key",
+    )
+    made = weighbridge(*words, "--lineage", "lineage.db", "-f", "json").json
+    assert (made["descendants"]["total"], made["descendants"]["sure"]) == (1, 1)
+    (place / "model.attestations.jsonl").unlink()
+    (place / "weighbridge.toml").write_text(
+        '[policy]\nsignature = "optional"\n[evidence]\nlineage = "lineage.db"\nrecalls = ["recalls.jsonl"]\n'
+    )
+    answer = weighbridge("check", "model", "-f", "json")
+    assert (answer.code, rows(answer)["current"]) == (1, ("fail", "recalled"))
+    assert "trained on" in next(r["why"] for r in answer.json["evidence"] if r["question"] == "current")
+    (place / "lineage.db").unlink()
+    answer = weighbridge("check", "model", "-f", "json")
+    assert rows(answer)["current"] == ("unknown", "no-such-path")

@@ -16,7 +16,7 @@ from weighbridge.attest.predicates import kind_of, read
 from weighbridge.attest.predicates.review import TYPE as REVIEW
 from weighbridge.attest.predicates.review import Decision
 from weighbridge.attest.step import DESCENT, Relation, Step
-from weighbridge.attest.subject import Index, Subject, any_same, binds_files
+from weighbridge.attest.subject import Index, Subject, any_same, binds_files, names_files
 from weighbridge.core.errors import InputError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.statement import Named
@@ -42,6 +42,8 @@ class _Told(NamedTuple):
     step: Step
     products: tuple[Named, ...]
     by: tuple[str, ...]
+    looks: bool
+    """All of them say that it made nothing."""
 
 
 def traced(rules: Sequence[StepRule], subject: Subject, attestations: Sequence[Attestation]) -> Evidence:
@@ -93,16 +95,19 @@ class _Layout:
         last = self._order[-1]
         final = [place for place, told in enumerate(self._told[last]) if self._is_final(told)]
         if not final:
-            return _Problem(
-                "step-other-model",
-                f'the step "{visible(last, 40)}" is signed for another model than this one',
+            weights = any(any_same(told.products, [self._subject.what]) for told in self._told[last])
+            other = (
+                "these weights, and not for the files beside them"
+                if weights
+                else "another model than this one"
             )
+            return _Problem("step-other-model", f'the step "{visible(last, 40)}" is signed for {other}')
         good = [place for place in final if self._holds(last, place, ())]
         return self._aside({last: set(good)}) if good else self._broken()
 
     def _is_final(self, told: _Told) -> bool:
-        return any_same(told.products, [self._subject.what]) or any(
-            id(one.statement) in self._about
+        return any(names_files(product, self._subject.what) for product in told.products) or any(
+            id(one.statement) in self._about and binds_files(one, self._subject)
             for one in self._all
             if one.is_signed and told_step(one) == told.step
         )
@@ -211,7 +216,8 @@ def _told(rule: StepRule, attestations: Sequence[Attestation]) -> Iterable[_Told
                     p for one, s in group if one.statement for p in (*s.products, *one.statement.subjects)
                 )
             )
-            yield _Told(group[0][1], products, tuple(dict.fromkeys(one.signer.by for one, _ in group)))
+            by = tuple(dict.fromkeys(one.signer.by for one, _ in group))
+            yield _Told(group[0][1], products, by, all(step.only_looks for _, step in group))
 
 
 def _may_tell(rule: StepRule, one: Attestation) -> bool:
@@ -226,8 +232,7 @@ def _may_tell(rule: StepRule, one: Attestation) -> bool:
 def _follows(later: _Told, earlier: _Told) -> bool:
     """Whether the later step took what the earlier one left. A step that only looks (a test) leaves what it took."""
     materials = tuple(material.what for material in later.step.materials)
-    looks = all(material.relation not in DESCENT for material in later.step.materials)
-    return any_same((*materials, *(later.products if looks else ())), earlier.products)
+    return any_same((*materials, *(later.products if later.looks else ())), earlier.products)
 
 
 def people(attestations: Iterable[Attestation]) -> int:
@@ -247,7 +252,11 @@ def people(attestations: Iterable[Attestation]) -> int:
 def data_stated(subject: Subject, attestations: Sequence[Attestation]) -> Evidence:
     """Whether every data set that signed steps name, down the whole chain, is described by somebody trusted."""
     index = Index(attestations, subject)
-    named, steps = _trained_on(index, subject.what)
+    named, steps, bases = _trained_on(index, subject.what)
+    if named and bases:
+        shown = some([visible(one.name, 60) or one.digests[0][:30] for one in bases])
+        why = f"nobody trusted states what {shown} was made from"
+        return Evidence(question="data", outcome=Outcome.UNKNOWN, why=why, code="data-unstated")
     if not named:
         why = "signed steps name no training data" if steps else "no signed step says what it was trained on"
         return Evidence(question="data", outcome=Outcome.UNKNOWN, why=why, code="data-unstated")
@@ -262,9 +271,23 @@ def data_stated(subject: Subject, attestations: Sequence[Attestation]) -> Eviden
     )
 
 
-def _trained_on(index: Index, root: Named) -> tuple[list[Named], int]:
-    """Every data set of the signed chain, and how many signed steps were seen."""
+_MODELS = frozenset(
+    {
+        Relation.FINE_TUNED_FROM,
+        Relation.QUANTIZED_FROM,
+        Relation.MERGED_FROM,
+        Relation.DISTILLED_FROM,
+        Relation.CONVERTED_FROM,
+    }
+)
+"""Relations to a model, which was itself trained on something."""
+
+
+def _trained_on(index: Index, root: Named) -> tuple[list[Named], int, list[Named]]:
+    """Every data set of the signed chain, how many signed steps were seen, and models that no signed step tells of."""
     found: dict[tuple[str, ...], Named] = {}
+    models: dict[tuple[str, ...], Named] = {}
+    made = set[tuple[str, ...]]()
     seen, waiting, steps = set[tuple[str, ...]](), [root], 0
     while waiting:
         what = waiting.pop()
@@ -274,17 +297,23 @@ def _trained_on(index: Index, root: Named) -> tuple[list[Named], int]:
         for one in index.about(what):
             step = told_step(one) if one.is_signed else None
             steps += step is not None
+            made |= {what.digests} if step and not step.only_looks else set()
             for material in step.materials if step else ():
+                if material.relation in _MODELS:
+                    models[material.what.digests] = material.what
                 if material.relation is Relation.TRAINED_ON:
                     found[material.what.digests] = material.what
                 elif material.relation in DESCENT:
                     waiting.append(material.what)
-    return list(found.values()), steps
+    return list(found.values()), steps, [model for digests, model in models.items() if digests not in made]
 
 
 def _described(index: Index, what: Named) -> bool:
     return any(
-        one.is_signed and one.statement is not None and one.statement.predicate_type == DATASET
+        one.is_signed
+        and one.statement is not None
+        and one.statement.predicate_type == DATASET
+        and told_step(one) is not None  # it can be read
         for one in index.about(what)
     )
 
@@ -304,7 +333,7 @@ def approved(
     """
     index = Index(attestations, subject)
     about = index.about(subject.what)
-    own = {*makers, *_marks(one for one in about if one.is_signed and told_step(one))} - {""}
+    own = {*makers, *_marks(_makers(index, subject.what))} - {""}
     reviews = [(one, decision, role) for one in about for decision, role in _decision(one)]
     foreign = [
         row
@@ -317,6 +346,11 @@ def approved(
         return Evidence(
             question="approved", outcome=Outcome.FAIL, why=f"rejected by {who}", by=who, code="rejected"
         )
+    unread = [one for one in about if _is_unread_review(one)]
+    unread += [one for one in attestations if one.code.startswith("limit-")]
+    if unread:
+        why = f"a review, which may be a rejection, cannot be read: {visible(unread[0].why or _why_not(unread[0]), 200)}"
+        return Evidence(question="approved", outcome=Outcome.UNKNOWN, why=why, code="review-unread")
     approvals = [(one, role) for one, decision, role in foreign if decision is Decision.APPROVE]
     for role, count in wanted or (("", 1),):
         have = people(
@@ -332,6 +366,40 @@ def approved(
             return _lacking("approved", "approval-missing", why, about)
     who = ", ".join(sorted({visible(one.signer.by, 100) for one, _ in approvals}))
     return Evidence(question="approved", outcome=Outcome.PASS, why=f"approved by {who}", by=who)
+
+
+_OWN = DESCENT - {Relation.TRAINED_ON}
+"""Whoever described the data may approve what others trained on it."""
+
+
+def _makers(index: Index, root: Named) -> Iterator[Attestation]:
+    """Signed steps that made the model, or what it was made from, and those that were taken over it."""
+    seen, waiting = set[tuple[str, ...]](), [root]
+    while waiting:
+        what = waiting.pop()
+        if what.digests in seen:
+            continue
+        seen.add(what.digests)
+        for one in index.about(what):
+            step = told_step(one) if one.is_signed else None
+            if step is not None:
+                if what is root or not step.only_looks:
+                    yield one
+                waiting += [material.what for material in step.materials if material.relation in _OWN]
+
+
+def _is_unread_review(one: Attestation) -> bool:
+    return bool(
+        one.is_signed and one.statement and one.statement.predicate_type == REVIEW and not _decision(one)
+    )
+
+
+def _why_not(one: Attestation) -> str:
+    """Why a statement's predicate cannot be read."""
+    try:
+        return str(read(one.statement)) if one.statement else ""
+    except InputError as error:
+        return error.message
 
 
 def _marks(attestations: Iterable[Attestation]) -> set[str]:

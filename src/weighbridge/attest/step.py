@@ -59,5 +59,13 @@ class Step:
     finished: str = ""
     plan: str = ""
     """`sha256:…` of the approved plan's statement that the step ran under; "" where it names none."""
+    looks: bool = False
+    """It only looked at its products, and left them as they were: a test, an evaluation."""
     tools: tuple[str, ...] = ()
     """`name@version` of what was installed where the step ran, as far as the statement lists it."""
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it made nothing: it says so, or all that it took it only measured the products on."""
+        taken = {material.relation for material in self.materials}
+        return self.looks or (Relation.EVALUATED_ON in taken and not taken & DESCENT)

@@ -16,13 +16,13 @@ from typing import Any, NoReturn
 from weighbridge.core.errors import ExitCode, UsageError, WeighbridgeError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "check": ("Weigh", "MODEL", "Weigh one model: verify, scan, and judge by policy."),
+    "check": ("Weigh", "MODEL", "Weigh one model: verify, scan, trace, and judge by policy."),
     "verify": ("Weigh", "MODEL", "Check signatures against the people you trust."),
     "scan": ("Weigh", "MODEL…", "Look for dangerous content without loading anything."),
     "trace": ("Weigh", "MODEL", "Show where a model came from, step by step."),
     "lineage": (
         "Weigh",
-        "ancestors|descendants|…",
+        "ancestors|descendants|path|import|add|remember|infer",
         "Ask what something is made of, and what came of it.",
     ),
     "inspect": ("Weigh", "MODEL", "Say what is in a model, file by file."),
@@ -88,6 +88,9 @@ SETTINGS = (
 GARBAGE = (50_000, 20, 50)
 """Objects, and rounds, between two looks for garbage in circles. Modules and readings are no garbage: with the usual numbers a
 tenth of a short run goes into looking through them."""
+
+_USAGE = 28
+"""Columns of a command's usage on the page of `weighbridge --help`."""
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -207,7 +210,10 @@ def overview() -> str:
     lines += ["usage: weighbridge COMMAND [options]", ""]
     panels: dict[str, list[str]] = {}
     for name, (panel, arguments, line) in COMMANDS.items():
-        panels.setdefault(panel, []).append(f"{name} {arguments}".ljust(28) + line)
+        usage = f"{name} {arguments}"
+        fits = len(usage) < _USAGE  # else the line stands below, where the others stand
+        rows = [usage.ljust(_USAGE) + line] if fits else [usage, " " * _USAGE + line]
+        panels.setdefault(panel, []).extend(rows)
     for panel, rows in panels.items():
         lines += [f"{panel if i == 0 else '':<8}{row}" for i, row in enumerate(rows)]
     lines += [

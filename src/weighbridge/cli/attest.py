@@ -357,6 +357,7 @@ def _say(options: argparse.Namespace, statement: "Statement", payload: bytes, le
     from weighbridge.cli.output import write
     from weighbridge.core.text import visible
     from weighbridge.core.wire import read_json, write_json
+    from weighbridge.report.summary import short_digest
 
     digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
     if left is None and options.out:
@@ -373,7 +374,7 @@ def _say(options: argparse.Namespace, statement: "Statement", payload: bytes, le
         subject = statement.subjects[0]
         lines = [
             f"stated  {visible(predicates.say(statement), 200)}",
-            *(f"about   {visible(subject.name)}  {digest}" for digest in subject.digests),
+            f"about   {visible(subject.name)}  {', '.join(short_digest(one) for one in subject.digests)}",
             f"digest  {digest}",
             f"wrote   {visible(left or options.out)}" + ("" if left else ", unsigned: it proves nothing"),
         ]

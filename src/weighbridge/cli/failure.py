@@ -15,7 +15,7 @@ def say(error: WeighbridgeError, arguments: list[str]) -> int:
     from weighbridge.report import render_error
 
     if wants_json(arguments):
-        sys.stdout.write(render_error(error, "json") + "\n")
+        sys.stdout.write(render_error(error, "json"))
     else:
         sys.stderr.write(render_error(error))
     return int(error.exit_code)

@@ -101,9 +101,7 @@ def run_ask(options: argparse.Namespace) -> int:
         return _say(options, show.answer_document(answer), [], 0 if answer.starts else 3)
     if not answer.starts:
         return _say(options, {}, [f'UNKNOWN: the lineage has nothing about "{_shown(options.what)}"'], 3)
-    last = (
-        f"{answer.total:,} {options.verb}: {answer.sure:,} for sure, {answer.total - answer.sure:,} perhaps."
-    )
+    last = f"{answer.total:,} {options.verb.removesuffix('s') if answer.total == 1 else options.verb}: {answer.sure:,} for sure, {answer.total - answer.sure:,} perhaps."
     return _say(options, {}, [*show.tree(answer, options.verb), last], 0)
 
 
@@ -116,9 +114,14 @@ def run_path(options: argparse.Namespace) -> int:
         found = way(lineage, one, other)
     if found is None:
         return _say(options, show.way_document(found), ["UNKNOWN: no way between the two is known."], 3)
+    from weighbridge.core.text import counted
+
     word = "DESCENDS for sure" if found.sure else "MAY DESCEND"
     return _say(
-        options, show.way_document(found), [*show.way_lines(found), f"{word}: {len(found.hops)} hops."], 0
+        options,
+        show.way_document(found),
+        [*show.way_lines(found), f"{word}: {counted(len(found.hops), 'step')}."],
+        0,
     )
 
 
@@ -173,7 +176,7 @@ def run_add(options: argparse.Namespace) -> int:
     }  # fmt: skip
     lines = [
         f"fed  {counted(fed.statements, 'statement')}, {counted(fed.steps, 'step')}"
-        f" ({fed.claimed} signed by nobody known): {fed.added.new} new edges"
+        f" ({fed.claimed} signed by nobody known): {counted(fed.added.new, 'new edge')}"
     ]
     lines += [
         f"?    {visible(place)}: {visible(why, 200)} [{code}]" for place, code, why in fed.problems[:20]
@@ -324,6 +327,8 @@ def _inferred_lines(
     known: int,
     missing: bool,
 ) -> list[str]:
+    from weighbridge.core.text import counted
+
     lines = [_shown(name)]
     lines += [
         f"├─ likely kin  {_shown(one.name):<40}  {one.equal:.0%} equal, {one.alike:.0%} alike (likeness {one.likeness:.2f})  ? inferred"
@@ -338,8 +343,11 @@ def _inferred_lines(
     if missing:
         lines.append("├─ missing     none of the likely kin is declared  ?")
     if not found:
-        lines.append(f"├─ nothing alike among {known} remembered models  ?")
-    return [*lines, f"└─ compared with {known} remembered models; kinship is measured, not who came first"]
+        lines.append(f"├─ nothing alike among {counted(known, 'remembered model')}  ?")
+    return [
+        *lines,
+        f"└─ compared with {counted(known, 'remembered model')}; kinship is measured, not who came first",
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------- shared

@@ -177,6 +177,7 @@ def _body(standing: "Standing") -> dict[str, Any]:
 
 def _lines(standing: "Standing", word: str) -> list[str]:
     from weighbridge.core.text import visible
+    from weighbridge.report.summary import short_digest
 
     plan, votes = standing.plan, standing.tally
     lines = [f"{word:<9}{visible(plan.name)}  {standing.digest}"]
@@ -184,7 +185,7 @@ def _lines(standing: "Standing", word: str) -> list[str]:
         f"step     {visible(plan.step)} until {plan.valid_until or 'for ever'}, by {visible(', '.join(standing.authors)) or 'nobody known'}"
     ]
     for kind, ones in (("data", plan.data), ("base", plan.bases), ("code", plan.code)):
-        lines += [f"{kind:<9}{visible(one.name, 60)}  {one.digests[0][:60]}…" for one in ones]
+        lines += [f"{kind:<9}{visible(one.name, 60)}  {short_digest(one.digests[0])}" for one in ones]
     lines += [
         f"yes      {visible(vote.by)} as {visible(vote.review.role)}, {vote.review.time}"
         for vote in votes.counted

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from weighbridge.trust.keyring import Keyring
 
 EXAMPLES = (
-    'weighbridge recall add ./xray-data --kind dataset --reason "labels were poisoned" --signing-key recall.key --key recall.pub',
+    'weighbridge recall add ./xray-data --kind dataset --reason "labels were poisoned" --signing-key recall.key',
     "weighbridge recall update recalls.jsonl",
 )
 
@@ -50,6 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             default="model",
             help="what TARGET is; model when left out",
         )
+    adding.add_argument(
+        "--lineage",
+        metavar="DB",
+        help="say what comes of it by this lineage; the policy's when left out",
+    )
     for command in (adding, lifting, issuing):
         _writing(command)
     showing = commands.add_parser("show", help="say what a list calls back, who signed it and how old it is")
@@ -129,7 +134,24 @@ def _write(options: argparse.Namespace) -> int:
         log_size=options.log_size,
     )
     word = {"add": "RECALLED", "lift": "LIFTED", "issue": "ISSUED"}[options.verb]
-    return _print(options, recall, word, f"{options.list}  version {recall.version}", {"list": options.list})
+    more = {"list": options.list, **(_reach(options, recall.entries[-1]) if options.verb == "add" else {})}
+    return _print(options, recall, word, f"{options.list}  version {recall.version}", more)
+
+
+def _reach(options: argparse.Namespace, entry: "RecallEntry") -> dict[str, Any]:
+    """What comes of what was called back, as far as a lineage knows; nothing where no lineage is named."""
+    from weighbridge.cli.request import chosen_policy
+
+    place = options.lineage or chosen_policy(options.policy, ()).settings.evidence.lineage
+    if not place:
+        return {}
+    from weighbridge.lineage import ask
+    from weighbridge.lineage.graph import Lineage
+
+    with Lineage(place) as lineage:
+        answer = ask.descendants(lineage, entry.subject.digests)
+    rows = [{"name": row.node.title, "keys": list(row.node.keys), "sure": row.sure} for row in answer.rows]
+    return {"descendants": {"total": answer.total, "sure": answer.sure, "shown": rows}}
 
 
 def _entry(options: argparse.Namespace, now: datetime) -> "RecallEntry":
@@ -180,6 +202,7 @@ def _show(options: argparse.Namespace) -> int:
     from weighbridge.evidence import mark
     from weighbridge.evidence.find import read_named
     from weighbridge.evidence.recalls import read_lists, told_age
+    from weighbridge.recall.lists import WHO_MAY
 
     keyring, now = _keyring(options), datetime.now(UTC)
     files = (
@@ -190,7 +213,8 @@ def _show(options: argparse.Namespace) -> int:
     found, problems = read_lists(files, keyring.anchors, keyring.authorities, now)
     if not found:
         why = "; ".join(problems) or "no list was seen on this machine"
-        raise TrustError("recalls-untrusted", f"there is no list that counts: {why}")
+        next_step = WHO_MAY if problems else "weighbridge recall update FILE"
+        raise TrustError("recalls-untrusted", f"there is no list that counts: {why}", next_step)
     for one in found:
         age = told_age(max(0, (now - one.issued).days))
         _print(
@@ -234,8 +258,24 @@ def _print(options: argparse.Namespace, recall: "Recall", word: str, title: str,
     lines = [f"{word}  {visible(title)}"]
     if not options.quiet:
         lines += [f"  {_line(entry)}" for entry in recall.entries]
+        lines += _reached(more.get("descendants"))
     write("\n".join(lines), options.output)
     return 0
+
+
+def _reached(found: dict[str, Any] | None) -> list[str]:
+    from weighbridge.core.text import counted, visible
+
+    if found is None:
+        return []
+    rows = [
+        f"    {'descends' if row['sure'] else 'may descend'}  {visible(row['name'], 100)}"
+        for row in found["shown"][:20]
+    ]
+    more = found["total"] - len(rows)
+    rows += [f"    and {more} more, see --format json"] if more > 0 else []
+    told = f"{counted(found['sure'], 'descendant')} for sure, {found['total'] - found['sure']} perhaps"
+    return [f"  reaches  {told}", *rows]
 
 
 def _line(entry: "RecallEntry") -> str:

@@ -144,6 +144,7 @@ def _say(options: argparse.Namespace, outcome: "Outcome") -> None:
     from weighbridge.attest.predicates import training
     from weighbridge.core.statement import write_named
     from weighbridge.core.text import visible
+    from weighbridge.report.summary import short_digest
 
     verdict = "stated" if outcome.written else "unstated"
     body = {
@@ -154,7 +155,7 @@ def _say(options: argparse.Namespace, outcome: "Outcome") -> None:
         "problems": [{"code": one.code, "why": one.why} for one in outcome.problems],
     }
     lines = [f"ran      {visible(outcome.run.name)}, exit code {outcome.exit_code}"]
-    lines += [f"product  {visible(one.name)}  {one.digests[0][:60]}…" for one in outcome.products]
+    lines += [f"product  {visible(one.name)}  {short_digest(one.digests[0])}" for one in outcome.products]
     lines += [f"wrote    {visible(place)}" for place in outcome.written]
     lines += [f"UNSTATED {visible(one.why)}   [{one.code}]" for one in outcome.problems]
     steps.answer(options, verdict, body, lines)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "weighbridge sweep --quarantine ~/recalled",
-    "weighbridge sweep /srv/models --recalls recalls.jsonl --key recall.pub",
+    "weighbridge sweep /srv/models --recalls recalls.jsonl --trust ./trust",
 )
 
 

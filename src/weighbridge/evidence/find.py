@@ -103,7 +103,7 @@ def _is_statement(bundle: "Bundle") -> bool:
         read_statement(bundle.envelope.payload)
     except (InputError, LimitError):
         return False
-    return material.keys() <= known
+    return not material.keys() - known
 
 
 def find_statements(model: Path) -> tuple["Bundle", ...]:

@@ -398,7 +398,7 @@ def fresh(lists: Sequence[RecallList], *, now: datetime, behind: bool, max_age: 
         code, why = _doubt(standing, (), now) or ("recalls-signer", "whoever signed the list was called back")
         return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=why, code=code)
     age = max(days_between(one.issued, now) for one in standing)
-    told = f"the list of recalls is {told_age(age)}"
+    told = f"the list of recalls {'was made today' if age == 0 else f'is {told_age(age)}'}"
     if behind:
         why = f"the clock of this machine is behind {now:%Y-%m-%d}, which was seen signed; by that, {told}"
         return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=why, code="clock-behind")

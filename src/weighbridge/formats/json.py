@@ -1,6 +1,6 @@
 """JSON (RFC 8259) and JSON Lines: the value, both values where a key stands twice, and where a key stands.
 
-Read strictly; what Python's own `json` also takes (NaN, a byte order mark, duplicate keys) becomes an anomaly, since
+Read strictly, and settings of editors with their comments (`formats.jsonc`); what Python's own `json` also takes (NaN, a byte order mark, duplicate keys) becomes an anomaly, since
 that is the loader of nearly every config. Chat templates become parts, so that the template reader sees them. What the
 keys mean is the rules' business.
 """
@@ -16,6 +16,7 @@ from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json
+from weighbridge.formats.jsonc import takes_comments, without_comments
 from weighbridge.formats.reading import Anomaly, Part, Reading
 from weighbridge.formats.text import bidi_anomalies
 
@@ -73,7 +74,7 @@ def _document(data: bytes, name: str) -> JsonReading:
     try:
         value, first = read_json(data.removeprefix(b"\xef\xbb\xbf"), "the document", limit=len(data)), None
     except InputError as error:
-        value, first, more = _lenient(text, error)
+        value, first, more = _lenient(without_comments(text) if takes_comments(name) else text, error)
         anomalies += more
     nodes = (*objects(value), *objects(first))
     model = _tensorflow_js(value)

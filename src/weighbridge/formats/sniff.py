@@ -93,6 +93,8 @@ SUFFIXES: dict[str, str] = {
     ".j2": "template",
     ".json": "json",
     ".jsonl": "json",
+    ".jsonc": "json",
+    ".code-workspace": "json",
     ".ndjson": "json",
     ".yaml": "yaml",
     ".yml": "yaml",

@@ -76,9 +76,21 @@ def decide(policy: Policy, row: Evidence, asked: Sequence[str] | None = None) ->
         return Decision.ADMITTED
     if policy.unknown_for(row.question) is Unknown.REFUSE:
         return Decision.REFUSED
-    if policy.unknown_for(row.question) is Unknown.ADMIT and not _is_required(policy, row):
+    if _unknown_word(policy, row.question) is Unknown.ADMIT and not _is_required(policy, row):
         return Decision.ADMITTED
     return Decision.UNDECIDED
+
+
+_STATED = frozenset({"logged", "traced", "based", "data", "approved", "current", "fresh"})
+"""Questions that are asked only where the policy says that there must be an answer."""
+
+
+def _unknown_word(policy: Policy, question: str) -> Unknown:
+    """What to do where there is no answer. `unknown = "admit"` is no word about what must be there: that needs its name."""
+    word = policy.unknown_for(question)
+    if word is Unknown.ADMIT and question in _STATED and question not in dict(policy.unknown):
+        return Unknown.UNDECIDED
+    return word
 
 
 def _is_required(policy: Policy, row: Evidence) -> bool:

@@ -19,6 +19,8 @@ from weighbridge.store import read_beside
 from weighbridge.trust.keyring import Keyring
 
 MAX_LIST = 64 * 1024**2
+WHO_MAY = "weighbridge trust add NAME --key PUBLIC.pem --role recall"
+"""Hint: how somebody comes to count."""
 
 
 def target_of(text: str, kind: RecallKind) -> Named | str:
@@ -112,6 +114,7 @@ def _standing(path: Path, keyring: Keyring, now: datetime) -> Recall | None:
         raise TrustError(
             "recalls-untrusted",
             f'the list "{visible(str(path))}" cannot be continued: {"; ".join(problems) or "it is empty"}',
+            WHO_MAY,
         )
     return max((one.recall for one in lists), key=lambda recall: recall.version)
 
@@ -128,7 +131,9 @@ def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime)
     given, problems = read_list(name, data, keyring, now)
     if not given:
         raise TrustError(
-            "recalls-untrusted", f'"{visible(name)}" holds no list that counts: {"; ".join(problems)}'
+            "recalls-untrusted",
+            f'"{visible(name)}" holds no list that counts: {"; ".join(problems)}',
+            WHO_MAY,
         )
     known, _ = read_lists(kept_lists(state), keyring.anchors, keyring.authorities, now)
     by_key = {one.key: one.recall.version for one in newest(known)}

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from weighbridge.core.durable import write_file
-from weighbridge.core.errors import BrokenError, UsageError
+from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
-from weighbridge.core.value import dataclass
+from weighbridge.core.value import dataclass, replace
 
 SUFFIXES = (
     ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml", ".onnx", ".h5", ".hdf5", ".keras", ".pkl",
@@ -45,14 +45,19 @@ class Swept:
 def find_models(places: Iterable[Path]) -> Iterator[Path]:
     """Every snapshot and every folder with weights below the places, each once. Raises `UsageError` (`no-such-path`)."""
     seen: set[tuple[int, int]] = set()
+    unread: list[Path] = []
     for place in places:
         if not place.exists():
             raise UsageError("no-such-path", f'there is nothing at "{visible(str(place))}"')
         if place.is_file():
             yield place
             continue
-        for folder, names, files in os.walk(place, followlinks=False):
-            found = Path(folder).stat()
+        for folder, names, files in os.walk(place, onerror=lambda error: unread.append(Path(error.filename))):
+            try:
+                found = Path(folder).stat()
+            except OSError:
+                unread.append(Path(folder))
+                continue
             at = (found.st_dev, found.st_ino)
             if at in seen:
                 names.clear()
@@ -61,12 +66,17 @@ def find_models(places: Iterable[Path]) -> Iterator[Path]:
             if len(seen) > MOST_FOLDERS:
                 raise UsageError("limit-members", f"more than {MOST_FOLDERS} folders below the places")
             here = Path(folder)
-            names[:] = sorted(name for name in names if name not in (".git", "blobs", ".locks"))
+            skipped = (
+                (".git", "blobs", ".locks") if here.name.startswith(("models--", "datasets--")) else (".git",)
+            )
+            names[:] = sorted(name for name in names if name not in skipped)
             if here.parent.name == "snapshots" and here.parent.parent.name.startswith("models--"):
                 names.clear()
                 yield here
             elif any(name.lower().endswith(SUFFIXES) for name in files):
                 yield here
+    # A folder that cannot be looked into may hold anything; what has just been moved away is not one.
+    yield from (folder for folder in unread if os.path.lexists(folder))
 
 
 def sweep(
@@ -77,14 +87,36 @@ def sweep(
         if quarantine and path.resolve().is_relative_to(quarantine.resolve()):
             continue
         try:
-            yield _judged(path, weigh(path), quarantine)
-        except (UsageError, OSError) as error:
-            why = error.message if isinstance(error, UsageError) else str(error.strerror)
-            code = error.code if isinstance(error, UsageError) else "unreadable"
-            yield Swept(path=str(path), outcome=Outcome.UNKNOWN, why=why, code=code)
+            swept = _judged(path, weigh(path))
+        except (WeighbridgeError, OSError) as error:
+            yield Swept(
+                path=str(path), outcome=Outcome.UNKNOWN, why=_why(error), code=_code(error, "unreadable")
+            )
+            continue
+        yield _moved(swept, path, quarantine) if quarantine and swept.outcome is Outcome.FAIL else swept
 
 
-def _judged(path: Path, report: Report, quarantine: Path | None) -> Swept:
+def _moved(swept: Swept, path: Path, quarantine: Path) -> Swept:
+    """What is recalled stays recalled, also where it cannot be moved; and the others are still looked at."""
+    try:
+        return replace(swept, quarantined=str(_move(path, quarantine, swept)))
+    except (WeighbridgeError, OSError) as error:
+        return replace(swept, why=f"{swept.why}; not moved: {_why(error)}", code=_code(error, "cannot-write"))
+
+
+def _why(error: Exception) -> str:
+    return (
+        error.message
+        if isinstance(error, WeighbridgeError)
+        else (getattr(error, "strerror", None) or str(error)).lower()
+    )
+
+
+def _code(error: Exception, code: str) -> str:
+    return error.code if isinstance(error, WeighbridgeError) else code
+
+
+def _judged(path: Path, report: Report) -> Swept:
     row = next((row for row in report.evidence if row.question == "current"), _NOTHING)
     if report.unread and row.outcome is Outcome.PASS:
         row = Evidence(
@@ -94,12 +126,7 @@ def _judged(path: Path, report: Report, quarantine: Path | None) -> Swept:
             code="not-measured",
         )
     digest = report.subject.files_digest or ""
-    moved = ""
-    if row.outcome is Outcome.FAIL and quarantine:
-        moved = str(_move(path, quarantine, row, digest))
-    return Swept(
-        path=str(path), outcome=row.outcome, why=row.why, code=row.code, digest=digest, quarantined=moved
-    )
+    return Swept(path=str(path), outcome=row.outcome, why=row.why, code=row.code, digest=digest)
 
 
 _NOTHING = Evidence(
@@ -107,13 +134,20 @@ _NOTHING = Evidence(
 )
 
 
-def _move(path: Path, quarantine: Path, row: Evidence, digest: str) -> Path:
-    """The model into a folder of its own. In the Hub's cache its blobs go too, where no other snapshot needs them."""
+def _move(path: Path, quarantine: Path, swept: Swept) -> Path:
+    """The model into a folder of its own. In the Hub's cache its blobs go too, where no other snapshot needs them.
+
+    Raises `UsageError` (`cannot-write`) for a quarantine that lies in the model, `BrokenError` and `OSError`.
+    """
+    path = path.resolve()  # a link alone would leave the bytes where they are
+    if quarantine.resolve().is_relative_to(path):
+        raise UsageError("cannot-write", "the quarantine lies inside of it")
+    digest = swept.digest
     target = _free(quarantine / f"{path.name}-{digest.partition(':')[2][:12] or 'unread'}")
     target.mkdir(parents=True)
     blobs = _own_blobs(path)
     record = {
-        "schema": "weighbridge.quarantine/v1", "from": str(path), "digest": digest, "why": row.why,
+        "schema": "weighbridge.quarantine/v1", "from": str(path), "digest": digest, "why": swept.why,
         "blobs": [str(blob) for blob in blobs], "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }  # fmt: skip
     write_file(target / "record.json", json.dumps(record, indent=2).encode() + b"\n")
@@ -125,7 +159,7 @@ def _move(path: Path, quarantine: Path, row: Evidence, digest: str) -> Path:
     except OSError as error:
         raise BrokenError(
             "cannot-write",
-            f'cannot move "{visible(str(path))}" into quarantine: {(error.strerror or "").lower()}',
+            f'cannot move "{visible(str(path))}" into quarantine: {(error.strerror or str(error)).lower()}',
         ) from None
     return target
 

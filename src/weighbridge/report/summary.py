@@ -63,6 +63,7 @@ def short_digest(digest: str | None) -> str:
     if not digest:
         return ""
     algorithm, _, value = digest.partition(":")
+    algorithm = algorithm.removeprefix("weighbridge-files-v1-").removeprefix("weighbridge-tensors-v1-")
     return digest if len(value) <= 12 else f"{algorithm}:{value[:4]}…{value[-4:]}"
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from weighbridge.core.chain import Fact, Making, Node, Standing
 from weighbridge.core.text import some, visible
 
+_WIDEST = 72
+"""Columns for what stands left of the marks."""
 _MARKS = {Standing.SIGNED: "✓", Standing.CLAIMED: "?", Standing.UNSTATED: "?"}
 
 
@@ -56,11 +58,13 @@ def document(node: Node) -> dict[str, Any]:
 def tree(root: Node) -> list[str]:
     """The lines of the drawing."""
     lines = [f"{_name(root)}  {_digest(root)}".rstrip()]
-    lines += list(_below(root, ""))
-    return lines
+    rows = list(_below(root, ""))
+    width = min(_WIDEST, max((len(title) for title, _ in rows), default=0))
+    return lines + [f"{title:<{width}}  {who}".rstrip() for title, who in rows]
 
 
-def _below(node: Node, indent: str) -> Iterator[str]:
+def _below(node: Node, indent: str) -> Iterator[tuple[str, str]]:
+    """What stands left, and who says so: the latter in one column, whatever the depth."""
     children: list[Making | Fact | str] = [*node.facts, *node.makings]
     if node.why:
         children = [*node.facts, node.why]
@@ -70,29 +74,27 @@ def _below(node: Node, indent: str) -> Iterator[str]:
         last = place == len(children) - 1
         branch, rest = ("└─", "   ") if last else ("├─", "│  ")
         if isinstance(child, str):
-            yield (
-                f"{indent}{branch} {child:<48}?"
-                if child.startswith("nothing")
-                else f"{indent}{branch} {child}"
-            )
+            yield f"{indent}{branch} {child}", "?" if child.startswith("nothing") else ""
         elif isinstance(child, Fact):
-            yield f"{indent}{branch} {_fact(child)}"
+            title, who = _fact(child)
+            yield f"{indent}{branch} {title}", who
         else:
-            yield f"{indent}{branch} {_making(child)}"
+            title, who = _making(child)
+            yield f"{indent}{branch} {title}", who
             yield from _materials(child, indent + rest)
 
 
-def _materials(making: Making, indent: str) -> Iterator[str]:
+def _materials(making: Making, indent: str) -> Iterator[tuple[str, str]]:
     for place, node in enumerate(making.materials):
         last = place == len(making.materials) - 1
         branch, rest = ("└─", "   ") if last else ("├─", "│  ")
         title = f"{node.relation.replace('_', ' ')}  {_name(node)}  {_digest(node)}"
-        yield f"{indent}{branch} {title:<60}  {_standing(node)}".rstrip()
+        yield f"{indent}{branch} {title}", _standing(node)
         if node.facts or node.makings or node.why:
             yield from _below(node, indent + rest)
 
 
-def _making(making: Making) -> str:
+def _making(making: Making) -> tuple[str, str]:
     when = f", {visible(making.finished, 40)[:10]}" if making.finished else ""
     builder = f"  {visible(making.builder, 60)}" if making.builder else ""
     title = f"{visible(making.name, 40)}{builder}{when}"
@@ -101,17 +103,17 @@ def _making(making: Making) -> str:
         if making.by
         else "claimed, signed by nobody known"
     )
-    return f"{title:<48}  {_MARKS[making.standing]} {who}"
+    return title, f"{_MARKS[making.standing]} {who}"
 
 
-def _fact(fact: Fact) -> str:
+def _fact(fact: Fact) -> tuple[str, str]:
     title = f"{visible(fact.word, 60)}  {visible(fact.text, 120)}".rstrip()
     who = (
         f"signed by {visible(fact.by, 60)}"
         if fact.standing is Standing.SIGNED
         else "claimed, signed by nobody known"
     )
-    return f"{title:<48}  {_MARKS[fact.standing]} {who}"
+    return title, f"{_MARKS[fact.standing]} {who}"
 
 
 def _standing(node: Node) -> str:

@@ -21,7 +21,9 @@ def open_fetch(place: str) -> Fetch:
     if place.startswith(("https://", "http://")):
         return from_https(place)
     if not Path(place).is_dir():
-        raise UsageError("no-such-path", f'there is no log at "{visible(place)}"')
+        raise UsageError(
+            "no-such-path", f'there is no published log at "{visible(place)}"', "weighbridge log publish"
+        )
     return from_directory(Path(place))
 
 

@@ -101,6 +101,11 @@ def _verify(
         shown = some([visible(path, 60) for path in other]) if other else "no file"
         why = f'what the last step, "{visible(steps[-1].name, 40)}", left is not this model: {shown}'
         raise _EndError(Outcome.FAIL, "step-other-model", why)
+    gone = [path for path in products if path not in final]
+    if gone:
+        shown = some([visible(path, 60) for path in gone])
+        # As in in-toto: a step may leave what is not handed on. It is told, since a file may have been taken away.
+        notes.append(f'the last step, "{visible(steps[-1].name, 40)}", left more than is here: {shown}')
     return tuple(step.name for step in steps), notes
 
 

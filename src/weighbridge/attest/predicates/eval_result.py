@@ -218,6 +218,7 @@ def step(statement: Statement, result: EvalResult) -> Step:
         name="evaluate",
         products=tuple(dict.fromkeys((*statement.subjects, *model))),
         materials=resource.materials(data, Relation.EVALUATED_ON),
+        looks=True,
         builder=result.evaluator,
         finished=result.time,
     )

@@ -74,6 +74,7 @@ def step(statement: Statement, tests: TestResult) -> Step:
         name="test",
         products=statement.subjects,
         materials=resource.materials(tests.configuration, Relation.EVALUATED_ON),
+        looks=True,
     )
 
 

@@ -41,7 +41,12 @@ def bundles_at(name: str) -> tuple["Bundle", ...]:
     if broken is not None:
         raise InputError(broken.code, f'"{visible(broken.source)}": {broken.why}')
     if not found:
-        raise InputError("no-signature", f'nobody states anything about "{visible(name)}"')
+        raise InputError(
+            "no-signature",
+            f'nobody states anything about "{visible(name)}"',
+            "weighbridge sign MODEL --key KEY",
+            "weighbridge attest MODEL --type KIND --key KEY",
+        )
     return found
 
 

@@ -12,12 +12,14 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import field
+from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
+from weighbridge.formats.allocation import allocates, too_many
 from weighbridge.formats.embedded import HEAD, SHORTEST_PICKLE, looks_packed, program_part, text_part
 from weighbridge.formats.framework import Text
 from weighbridge.formats.membernames import escapes
@@ -48,6 +50,10 @@ MAX_LOOSE = 100_000
 """Numbers of one tensor that stand one by one, each with its own tag."""
 MAX_DECODED = 16 * 1024**2
 """Bytes of one tensor whose numbers are varints, decoded into memory."""
+MAX_INPUTS = 16
+"""Inputs of one node that are looked at for a shape."""
+MAX_NUMBERS = 256
+"""Bytes of a constant that may be a shape."""
 MAX_EXPANSION = 10_000_000
 """Nodes after all functions are inlined."""
 
@@ -174,6 +180,15 @@ class _Tensor:
         return ways + (["external_data"] if self.external or self.entries else [])
 
 
+class _Made(NamedTuple):
+    """A node whose inputs may say how much it makes."""
+
+    op: str
+    inputs: list[str]
+    scope: str
+    at: int
+
+
 @dataclass(slots=True, kw_only=True)
 class _Model:
     """The walk, and what was seen on it."""
@@ -196,6 +211,9 @@ class _Model:
     functions: dict[Key, Counter[Key]] = field(default_factory=dict)
     external: list[ExternalData] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
+    numbers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Value → the whole numbers of a short constant."""
+    made: list[_Made] = field(default_factory=list)
 
     # -- notes
 
@@ -297,6 +315,7 @@ class _Model:
                 case 25:
                     self.function(item)
         self._function_calls()
+        self._allocations()
         if not self.opsets and self.ir_version >= 3:
             self.odd("opset-missing", "no operator set is imported, so what the operators mean is open")
         for domain in sorted(self._not_imported()):
@@ -370,8 +389,11 @@ class _Model:
         self.budget.spend_members()
         texts: dict[int, str] = {}
         attributes = []
+        inputs: list[str] = []
         for part in self.each("Node", item.start, item.end, depth):
-            if part.number in (2, 3, 4, 7, 8):
+            if part.number == 1 and len(inputs) < MAX_INPUTS:
+                inputs.append(self.text(part))
+            elif part.number in (2, 3, 4, 7, 8):
                 texts.setdefault(part.number, self.text(part))
             elif part.number == 5:
                 attributes.append(part)
@@ -385,6 +407,19 @@ class _Model:
         label = scope + (texts.get(3) or texts.get(2) or f"{key[1]}[{index}]")
         for attribute in attributes:
             self.attribute(attribute, label, depth + 1, caller)
+        if key[1] == "Constant" and (numbers := self.numbers.get(f"{label}/value")):
+            self.numbers[scope + texts.get(2, "")] = numbers
+        elif allocates(key[1]) and not key[0]:
+            self.made.append(_Made(key[1], inputs, scope, item.start))
+
+    def _allocations(self) -> None:
+        """Operators that make more out of constants than any memory holds."""
+        for made in self.made:
+            given = [
+                self.numbers.get(made.scope + name) or self.numbers.get(name, ()) for name in made.inputs
+            ]
+            if words := too_many(made.op, given):
+                self.odd("constant-bomb", words, offset=made.at)
 
     def attribute(self, item: Field, label: str, depth: int, caller: Key | None) -> None:
         """One attribute: a value, tensors, or whole graphs."""
@@ -606,6 +641,12 @@ class _Model:
         if source is None and len(spans) == 1:
             self._program(*spans[0], tensor.name)
         shape = tuple(tensor.dims)
+        if kind.name in ("I32", "I64") and len(shape) < 2 and len(spans) == 1 and length <= MAX_NUMBERS:
+            data, step = (source or self.source).read(*spans[0]), kind.bits // 8
+            pieces = (data[at : at + step] for at in range(0, length, step))
+            self.numbers[tensor.name] = tuple(
+                int.from_bytes(piece, "little", signed=True) for piece in pieces
+            )
         self.refs.append(TensorRef(tensor.name, kind.name, shape, spans, source, max(1, kind.bits // 8)))
 
     def _program(self, offset: int, length: int, name: str) -> None:

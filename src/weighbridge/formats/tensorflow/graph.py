@@ -17,6 +17,7 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
+from weighbridge.formats.allocation import too_many
 from weighbridge.formats.embedded import SHORTEST_PICKLE, program_part
 from weighbridge.formats.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, Wire, signed
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
@@ -35,6 +36,8 @@ MAX_CONSTANT = 16 * 1024**3
 """Bytes that one constant may stand for; a protobuf holds two gigabytes."""
 MAX_DECODED = 1024**2
 """Bytes of one constant that are written out, where the file holds its numbers in another form."""
+MAX_NUMBERS = 32
+"""Numbers of a constant that may be a shape."""
 MAX_MODULE = 64 * 1024**2
 _CALLBACK = re.compile(rb"xla_(?:ffi_)?(?:partitioned_)?python_\w{1,60}")
 """How a compiled module calls back into Python."""
@@ -54,6 +57,8 @@ class Node(NamedTuple):
     """Functions that attributes name."""
     constant: tuple[str, ...] = ()
     """The first texts of a constant of strings."""
+    numbers: tuple[int, ...] = ()
+    """The whole numbers of a short constant: shapes, multiples, limits."""
     offset: int | None = None
 
     def text(self, key: str) -> str | None:
@@ -133,6 +138,16 @@ def function_problem(graphs: Iterable[Graph]) -> Problem | None:
                 if other not in sizes:
                     stack.append((other, False))
     return None
+
+
+def allocations(graphs: Iterable[Graph]) -> Iterator[tuple[Node, Problem]]:
+    """Operators that make more out of constants than any memory holds."""
+    for graph in graphs:
+        numbers = {node.name: node.numbers for node in graph.nodes if node.numbers}
+        for node in graph.nodes if numbers else ():
+            data = [numbers.get(name.partition(":")[0], ()) for name in node.inputs if name[:1] != "^"]
+            if words := too_many(node.op, data):
+                yield node, Problem("constant-bomb", words)
 
 
 def _called(graph: Graph) -> Counter[str]:
@@ -307,7 +322,7 @@ class GraphWalk:
         for part in attributes:
             held.attribute(part, depth + 1)
         return Node(
-            found["name"], found["op"], tuple(inputs), tuple(held.texts), tuple(held.calls), tuple(held.strings), item.start
+            found["name"], found["op"], tuple(inputs), tuple(held.texts), tuple(held.calls), tuple(held.strings), held.numbers, item.start
         )  # fmt: skip
 
     # -- tensors
@@ -464,6 +479,7 @@ class _Held:
         self.texts: list[tuple[str, str]] = []
         self.calls: list[str] = []
         self.strings: list[str] = []
+        self.numbers: tuple[int, ...] = ()
 
     def attribute(self, item: Field, depth: int) -> None:
         """An entry of the map of attributes."""
@@ -488,7 +504,10 @@ class _Held:
             elif name == "func":
                 self._call(part, depth + 1)
             elif name == "tensor":
+                before = len(self._walk.tensors)
                 strings = self._walk.tensor(part, self._where, depth + 1)
+                if self._op == "Const" and key == "value":
+                    self.numbers = whole_numbers(self._walk.tensors[before:], self._walk.source)
                 self.strings += strings if self._op == "Const" and key == "value" else []
             elif name == "list":
                 self._value("AttrList", key, part, depth + 1)
@@ -519,6 +538,19 @@ class _Held:
                 inner.attribute(part, depth + 1)
                 self.calls += inner.calls
                 self.texts += inner.texts
+
+
+def whole_numbers(refs: list[TensorRef], source: Source) -> tuple[int, ...]:
+    """The numbers of one short constant; () for anything else."""
+    if len(refs) != 1 or refs[0].dtype not in ("I32", "I64") or len(refs[0].shape) > 1:
+        return ()
+    (start, length), *_ = refs[0].spans
+    if length > MAX_NUMBERS * refs[0].itemsize:
+        return ()
+    data, step = (refs[0].source or source).read(start, length), refs[0].itemsize
+    return tuple(
+        int.from_bytes(data[at : at + step], "little", signed=True) for at in range(0, len(data), step)
+    )
 
 
 def library(program: Program) -> Mapping[str, Graph]:

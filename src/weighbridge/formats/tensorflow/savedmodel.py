@@ -23,6 +23,7 @@ from weighbridge.formats.tensorflow.graph import (
     GraphReading,
     GraphWalk,
     Program,
+    allocations,
     function_problem,
 )
 from weighbridge.formats.tensorflow.schema import SCHEMA
@@ -134,6 +135,8 @@ class _Model:
         for program in self._programs:
             if (problem := function_problem(program.graphs)) is not None:
                 walk.odd(problem.code, problem.message, None, program.name)
+            for node, problem in allocations(program.graphs):
+                walk.odd(problem.code, problem.message, node.offset, program.name)
         return self._made(kind)
 
     def _made(self, kind: str) -> Reading:

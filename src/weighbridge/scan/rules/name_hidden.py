@@ -10,6 +10,8 @@ from weighbridge.core.text import visible
 from weighbridge.scan.rule import Folder, Rule
 
 _ENDS = late(r"(^|/)[^/]*[ .](/|$)")
+_REORDERS = late("[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]|\u200b[^/]*\\.py$")
+"""Characters that show another name than there is, or that a terminal obeys; and a second `module.py` that looks the same."""
 _DECEIVES = late(
     r"(?i)\.(safetensors|json|txt|md|png|jpe?g|gguf|onnx)\s*\.(py|sh|exe|bat|cmd|pkl|pickle|pt|pth|so|dll|js|vbs)$"
 )
@@ -34,6 +36,7 @@ class NameHidden(Rule):
     Short names of letters, digits, `.`, `-` and `_`.
 
     ## Known problems
+    Characters of direction, control characters, and unseen ones in the name of a Python file are errors, the rest warnings.
     Names wholly in one script, such as Chinese or Cyrillic, are ordinary and not reported.
 
     ## References
@@ -49,7 +52,10 @@ class NameHidden(Rule):
         """One finding a name."""
         for member in folder.artifact.members:
             if reason := hidden(member.path):
-                yield self.finding(Place(path=member.path), f'the name "{visible(member.path)}" {reason}')
+                deceives = _REORDERS.search(member.path) is not None
+                message = f'the name "{visible(member.path)}" {reason}'
+                severity = Severity.ERROR if deceives else None
+                yield self.finding(Place(path=member.path), message, severity=severity)
 
 
 def hidden(path: str) -> str:

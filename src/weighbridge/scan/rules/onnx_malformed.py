@@ -9,6 +9,7 @@ from weighbridge.scan.rule import Rule
 
 BROKEN = frozenset(
     {
+        "constant-bomb",
         "context-outside",
         "duplicate-tensor",
         "external-key",

@@ -22,7 +22,7 @@ class TfjsWeights(Rule):
 
     ## What it does
     Looks at the shards that `model.json` or a weights manifest names: plain names below the model's folder that are there,
-    and together as long as their tensors. Entries need a shape and a data type.
+    and together as long as their tensors. Entries need a shape and a data type. Keys named `__proto__` reach the program itself.
 
     ## Why is this bad?
     The browser or Node fetches what stands there: another model's weights, a local file, an address that learns who uses
@@ -56,6 +56,12 @@ class TfjsWeights(Rule):
             where = replace(place, line=reading.line(("weightsManifest",)) if isinstance(value, dict) else 1)
             for message in islice(_problems(value), MAX_TOLD):
                 yield self.finding(where, message)
+        if any(tfjs.is_model(value) for value in reading.views):
+            for path, item in reading.objects:
+                if "__proto__" in item or (path[-1:] == ("constructor",) and "prototype" in item):
+                    message = "a key that changes every object of the program that copies it (`__proto__`)"
+                    yield self.finding(replace(place, line=reading.line(path)), message)
+                    break
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """Shards that are missing, too short or too long."""
