@@ -23,6 +23,14 @@ def test_version_and_help(weighbridge):
     assert weighbridge().code == 2
 
 
+def test_every_line_of_the_overview_stands_in_one_column(weighbridge):
+    page = weighbridge("--help").out.splitlines()
+    texts = {" ".join(line.split()): line for line in page}
+    for _, arguments, told in COMMANDS.values():
+        found = [line for text, line in texts.items() if text.endswith(told)]
+        assert [line.index(told) for line in found] == [36], (arguments, told)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_examples_and_exit_codes(name, weighbridge):
     with pytest.raises(SystemExit) as caught:
@@ -51,6 +59,8 @@ def test_a_path_that_is_not_there_is_a_usage_error_in_every_format(command, weig
     assert answer.code == 2
     assert answer.json["error"]["code"] == "no-such-path"
     assert answer.json["error"]["exit_code"] == 2
+    assert answer.out.endswith("}\n")
+    assert not answer.out.endswith("\n\n")
 
 
 def test_options_can_come_from_the_environment(weighbridge, signed, monkeypatch):

@@ -163,6 +163,7 @@ def test_a_forged_list_is_not_continued(weighbridge, place) -> None:
     assert weighbridge(*words, "--signing-key", "anna.key").code == 0
     answer = weighbridge(*words, "--signing-key", "office.key", "-f", "json")
     assert (answer.code, answer.json["error"]["code"]) == (2, "recalls-untrusted")
+    assert answer.json["error"]["hints"] == ["weighbridge trust add NAME --key PUBLIC.pem --role recall"]
     assert rows(weighbridge("check", "model", "--recalls", "recalls.jsonl", "-f", "json"))["current"] == (
         "unknown", "recalls-untrusted",
     )  # fmt: skip

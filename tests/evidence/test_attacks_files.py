@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.formats.safetensors import safetensors
-from tests.statements import Person, subject
 
+from tests.cli.conftest import safetensors
+from tests.statements import Person, subject
 from weighbridge.attest.predicates.recall import Recall, RecallEntry, RecallKind
 from weighbridge.attest.step import Relation
 from weighbridge.check import Ask, Request, weigh
@@ -67,7 +67,7 @@ def weighed(
             now=datetime.now(UTC),
             keyring=Keyring(anchors=tuple(one.anchor for one in team)),
             **more,
-        )  # fmt: skip
+        )
     )
 
 
@@ -241,17 +241,24 @@ def test_a_part_of_what_was_recalled(model: Path) -> None:
     assert row(part, "current") == ("unknown", "not-measured")
 
 
-def test_what_only_the_lineage_of_the_policy_knows(model: Path) -> None:
-    from weighbridge.evidence import records, stated
-    from weighbridge.evidence.recalls import Ancestor
-
+def test_a_lineage_that_cannot_be_asked(model: Path) -> None:
     recalls = model.parent / "recalls.jsonl"
-    base = Named(name="base", others=(("sha256", "bb" * 32),))
-    recalls.write_bytes(listed(entry(base)))
+    recalls.write_bytes(listed(entry(Named(name="base", others=(("sha256", "bb" * 32),)))))
+    assert row(weighed(model, with_places(recalls=(str(recalls),))), "current") == ("pass", "")
     policy = with_places(recalls=(str(recalls),), lineage=str(model.parent / "nowhere.db"))
     assert row(weighed(model, policy), "current") == ("unknown", "no-such-path")
-    assert stated.Ancestor is Ancestor
-    assert records.ancestors is not None
+
+
+def test_what_only_the_lineage_of_the_policy_knows(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from weighbridge.evidence import records
+    from weighbridge.evidence.recalls import Ancestor
+
+    recalls, base = model.parent / "recalls.jsonl", Named(name="base", others=(("sha256", "bb" * 32),))
+    recalls.write_bytes(listed(entry(base)))
+    known = (Ancestor(base, ("fine tuned from base",), sure=True),)
+    monkeypatch.setattr(records, "ancestors", lambda question, subject: known)
+    policy = with_places(recalls=(str(recalls),), lineage="lineage.db")
+    assert row(weighed(model, policy), "current") == ("fail", "recalled")
 
 
 def test_a_log_with_another_statement_is_not_one_with_the_signature(
@@ -323,3 +330,16 @@ def test_a_folder_that_cannot_be_read_is_not_clean(tmp_path: Path, model: Path) 
         assert swept(tmp_path / "place", recalled=subject(model).what)["closed"][0] == "unknown"
     finally:
         closed.chmod(0o700)
+
+
+def test_the_fields_of_other_signers_bundles_are_known() -> None:
+    """A bundle with a chain and a timestamp stays a bundle; with anything else in it, it is a file like any other."""
+    from weighbridge.evidence.find import _only_known
+    from weighbridge.sign.bundle import certificate_material, write_bundle
+    from weighbridge.sign.dsse import Envelope
+
+    envelope = Envelope(payload=b"{}", signature=b"s")
+    document = json.loads(write_bundle(envelope, certificate_material([b"der"]), [b"stamp"]))
+    assert _only_known(document)
+    document["verificationMaterial"]["x509CertificateChain"]["certificates"][0]["x"] = 1
+    assert not _only_known(document)

@@ -43,7 +43,7 @@ def test_import_ask_and_path(weighbridge: Run, tmp_path: Path) -> None:  # noqa:
     ]
     answer = weighbridge("lineage", "path", "hf:meta/base", "hf:eve/gguf")
     assert answer.code == 0
-    assert answer.out.endswith("MAY DESCEND: 2 hops.\n")
+    assert answer.out.endswith("MAY DESCEND: 2 steps.\n")
     assert weighbridge("lineage", "path", "hf:meta/base", "hf:no/body").code == 3
     assert weighbridge("lineage", "ancestors", "hf:no/body").code == 3
 
@@ -78,7 +78,7 @@ def test_statements_beside_a_model(weighbridge: Run, tmp_path: Path) -> None:  #
     (row,) = answer.json["rows"]
     assert (row["label"], row["trusted"]) == ("base", ["ann.pub"])
     assert row["statements"][0]["statement"].startswith("sha256:")
-    assert weighbridge("lineage", "path", child, base).out.endswith("DESCENDS for sure: 1 hops.\n")
+    assert weighbridge("lineage", "path", child, base).out.endswith("DESCENDS for sure: 1 step.\n")
 
 
 def test_a_false_and_a_missing_base_model_show(weighbridge: Run, tmp_path: Path) -> None:  # noqa: F811
@@ -91,6 +91,8 @@ def test_a_false_and_a_missing_base_model_show(weighbridge: Run, tmp_path: Path)
         ("liar", "base_model: acme/other", 1, ["false"]),
         ("silent", "license: mit", 3, []),
         ("vague", "base_model: acme/unseen", 3, ["unknown"]),
+        ("adapter", "base_model: acme/other\nbase_model_relation: adapter", 3, ["unknown"]),
+        ("broken", "base_model: [acme/base", 3, ["unknown"]),
     ):
         folder = model(tmp_path / name, 9, card)
         write(folder / "model.safetensors", tuned(base, 5))
@@ -105,6 +107,10 @@ def test_a_false_and_a_missing_base_model_show(weighbridge: Run, tmp_path: Path)
     assert [(row["sure"], row["statements"][0]["grade"]) for row in answer.json["rows"]] == [
         (False, "inferred")
     ]
+    Path("cards.jsonl").write_text('{"id": "eve/x", "base_model": "acme/other", "datasets": ["acme/d"]}\n')
+    weighbridge("lineage", "import", "cards.jsonl")
+    answer = weighbridge("lineage", "infer", tmp_path / "silent", "--name", "hf:eve/x", "--format", "json")
+    assert (answer.code, [one["outcome"] for one in answer.json["declared"]]) == (1, ["false"])
     stranger = model(tmp_path / "stranger", 77)
     answer = weighbridge("lineage", "infer", stranger)
     assert (answer.code, "nothing alike among 2 remembered models" in answer.out) == (0, True)

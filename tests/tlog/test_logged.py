@@ -6,11 +6,12 @@ import pytest
 
 from weighbridge.core.errors import InputError
 from weighbridge.core.evidence import Evidence
+from weighbridge.core.moment import DAY
 from weighbridge.core.value import replace
 from weighbridge.tlog.client import HighWater, LogReader, from_directory, keep_high_water
 from weighbridge.tlog.cosign import Cosigner
 from weighbridge.tlog.entry import write_entry
-from weighbridge.tlog.logged import DAY, examine, fresh, head_age, logged
+from weighbridge.tlog.logged import examine, fresh, head_age, logged
 from weighbridge.tlog.policy import Trusted, trust_checkpoint
 from weighbridge.tlog.proof import MAX_PROOFS, read_proof, read_proofs, write_proof, write_proofs
 from weighbridge.tlog.publish import publish

@@ -347,7 +347,9 @@ def _as_scan(report: "Report") -> Any:
 def _now() -> str:
     from datetime import UTC, datetime
 
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    from weighbridge.core.moment import write_moment
+
+    return write_moment(datetime.now(UTC))
 
 
 def _say(options: argparse.Namespace, statement: "Statement", payload: bytes, left: str | None) -> None:

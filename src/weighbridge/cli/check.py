@@ -15,8 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.model(parser)
     shared.output(parser)
     shared.trust(parser)
-    shared.statements(parser)
-    parser.add_argument(
+    evidence = shared.statements(parser)
+    evidence.add_argument(
         "--base",
         metavar="MODEL",
         help="what this adapter shall be used with; it must be what it was signed for",

@@ -15,7 +15,7 @@ from weighbridge.core.text import visible
 from weighbridge.sign.anchor import Anchor, CertificateAnchor, SigstoreAnchor, TimestampAuthority
 from weighbridge.sign.signer import AnySigner, open_signer
 from weighbridge.store import read_beside
-from weighbridge.trust.keyring import Keyring, from_public_key
+from weighbridge.trust.keyring import Keyring, from_public_key, keyring_dir
 
 MAX_MATERIAL = 32 * 1024**2
 
@@ -69,11 +69,7 @@ def _keyless(options: argparse.Namespace) -> SigstoreAnchor:
 
 def trust_dir(given: str | None, configured: str | None) -> Path:
     """`--trust`, else the policy file's, else WEIGHBRIDGE_TRUST, else the user's configuration folder."""
-    chosen = given or configured or os.environ.get("WEIGHBRIDGE_TRUST")
-    if chosen:
-        return Path(chosen)
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(home) / "weighbridge" / "trust"
+    return keyring_dir(given or configured, os.environ, Path.home())
 
 
 def material(path: str) -> bytes:

@@ -174,10 +174,9 @@ def run_add(options: argparse.Namespace) -> int:
         "new": fed.added.new, "self_parents": fed.added.own,
         "problems": [{"place": p, "code": c, "message": w} for p, c, w in fed.problems],
     }  # fmt: skip
-    lines = [
-        f"fed  {counted(fed.statements, 'statement')}, {counted(fed.steps, 'step')}"
-        f" ({fed.claimed} signed by nobody known): {counted(fed.added.new, 'new edge')}"
-    ]
+    what = f"{counted(fed.statements, 'statement')}, {counted(fed.steps, 'step')}"
+    new = counted(fed.added.new, "new edge")
+    lines = [f"fed  {what} ({fed.claimed} signed by nobody known): {new}"]
     lines += [
         f"?    {visible(place)}: {visible(why, 200)} [{code}]" for place, code, why in fed.problems[:20]
     ]
@@ -249,21 +248,21 @@ def run_infer(options: argparse.Namespace) -> int:
     tensors = _sketched(artifact, manifest)
     with _open(options) as lineage:
         own = lineage.find(keys)
-        every = kin(lineage, tensors, own, least=0.0)
+        declared = {**_stated(lineage, options.name), **_declared(Path(options.model))}
+        asked = {parent: lineage.find([parent]) for parent in declared}
+        every = kin(lineage, tensors, own, least=0.0, also=[one for found in asked.values() for one in found])
         found, known = _likely(every), count_known(lineage)
-        declared = _declared(Path(options.model), options.name)
-        claims = [(parent, *_held(lineage, parent, every)) for parent in declared]
+        fit = any(one.sketch for one in tensors)
+        claims = [
+            (parent, *_held(lineage, asked[parent], every, comparable=fit and comparable))
+            for parent, comparable in declared.items()
+        ]
         if options.record and found:
             lineage.join(keys, Grade.REPRODUCED, HERE, "", artifact.name)
             lineage.add(inferred(keys[0], found, int(time.time())))
     missing = bool(found) and not any(word == "holds" for _, word, _ in claims)
     code = 1 if any(word == "false" for _, word, _ in claims) else 3
-    if (
-        all(word == "holds" for _, word, _ in claims)
-        and not missing
-        and known
-        and any(one.sketch for one in tensors)
-    ):
+    if all(word == "holds" for _, word, _ in claims) and not missing and known and fit:
         code = 0
     facts = {
         "models_known": known, "tensors": len(tensors), "telling": sum(bool(one.sketch) for one in tensors),
@@ -280,36 +279,52 @@ def _likely(every: "tuple[Kin, ...]") -> "tuple[Kin, ...]":
     return tuple(one for one in every if one.alike >= KIN)
 
 
-def _declared(path: Path, name: str | None) -> list[str]:
-    """What the card in the model's folder says it comes from."""
+def _declared(path: Path) -> dict[str, bool]:
+    """What the card in the model's folder says it comes from, and whether weights can tell: those of an adapter cannot."""
+    from weighbridge.attest.step import Relation
     from weighbridge.core.errors import InputError, LimitError
     from weighbridge.lineage.cards import read_card
-    from weighbridge.lineage.edge import Link
     from weighbridge.lineage.intake import MAX_CARD, front_matter
     from weighbridge.store import read_beside
 
     data = read_beside(path / "README.md", MAX_CARD) if path.is_dir() else None
     try:
-        told = read_card(
-            front_matter(data or b""), (name or "").removeprefix("hf:").partition("@")[0] or "model"
-        )
+        told = read_card(front_matter(data or b""), "model")
     except (InputError, LimitError):
-        return []
-    bases = [edge.parent for edge in told.edges if edge.relation is not Link.NAMED]
-    return [one for one in dict.fromkeys(bases) if not one.startswith("hf:datasets/")]
+        return {"name:the card, which cannot be read": False}
+    adapter = (path / "adapter_config.json").exists()
+    edges = [edge for edge in told.edges if not edge.parent.startswith("hf:datasets/")]
+    return {edge.parent: not adapter and edge.relation is not Relation.ADAPTER_OF for edge in edges}
 
 
-def _held(lineage: "Lineage", parent: str, every: "tuple[Kin, ...]") -> tuple[str, float | None]:
+def _stated(lineage: "Lineage", name: str | None) -> dict[str, bool]:
+    """The same, of what cards that were imported say about this name."""
+    from weighbridge.attest.step import Relation
+    from weighbridge.lineage import Link, ancestors
+
+    rows = ancestors(lineage, [name]).rows if name else ()
+    edges = [edge for row in rows if row.depth == 1 for edge in row.edges if edge.relation is not Link.NAMED]
+    return {
+        edge.parent: edge.relation is not Relation.ADAPTER_OF
+        for edge in edges
+        if not edge.grade.is_sure and edge.relation is not Relation.TRAINED_ON and edge.issuer == ""
+    }
+
+
+def _held(
+    lineage: "Lineage", nodes: tuple[int, ...], every: "tuple[Kin, ...]", *, comparable: bool
+) -> tuple[str, float | None]:
     """(holds, false or unknown; the measured share) of one declared parent."""
     from weighbridge.lineage.known import KIN
 
-    nodes = set(lineage.find([parent]))
     with lineage.reading() as transaction:
         remembered = {row[0] for row in transaction.rows("SELECT node FROM lineage_model")}
-    if not nodes & remembered:
-        return "unknown", None
     share = max((one.alike for one in every if one.node.id in nodes), default=0.0)
-    return ("holds" if share >= KIN else "false"), share
+    if share >= KIN:
+        return "holds", share
+    if not comparable or not remembered & set(nodes):
+        return "unknown", None
+    return "false", share
 
 
 def _kin_document(one: "Kin") -> dict[str, Any]:
@@ -337,7 +352,7 @@ def _inferred_lines(
     words = {
         "holds": "✓ measured",
         "false": "✗ the weights have nothing to do with it",
-        "unknown": "? not remembered here, so not compared",
+        "unknown": "? not remembered here, or an adapter: not compared",
     }
     lines += [f"├─ declared    {_shown(parent):<40}  {words[word]}" for parent, word, _ in claims]
     if missing:

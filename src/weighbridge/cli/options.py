@@ -195,8 +195,8 @@ def trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def statements(parser: argparse.ArgumentParser) -> None:
-    """Where statements lie that are not beside the model, and a layout that they must hold."""
+def statements(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Where statements lie that are not beside the model, and a layout that they must hold. Returns the group."""
     group = parser.add_argument_group("Evidence")
     group.add_argument(
         "--statements",
@@ -215,6 +215,7 @@ def statements(parser: argparse.ArgumentParser) -> None:
         "--log-policy", metavar="FILE", help="which logs and witnesses count for MODEL.tlog-proof"
     )
     recalls(group)
+    return group
 
 
 def recalls(group: argparse._ArgumentGroup) -> None:

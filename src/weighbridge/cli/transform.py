@@ -98,7 +98,9 @@ def _refuse_no_parent(options: argparse.Namespace) -> None:
 def _now() -> str:
     from datetime import UTC, datetime
 
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    from weighbridge.core.moment import write_moment
+
+    return write_moment(datetime.now(UTC))
 
 
 def _work(options: argparse.Namespace, progress: Any) -> "Work":

@@ -26,6 +26,7 @@ from weighbridge.core.errors import BrokenError, InputError, UsageError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Finding, Severity
 from weighbridge.core.manifest import Manifest, TensorEntry
+from weighbridge.core.moment import write_moment
 from weighbridge.core.receipt import Dropped, Equality, Kind, Output, Receipt, Seen, Side
 from weighbridge.core.text import some, visible
 from weighbridge.core.value import dataclass
@@ -353,7 +354,7 @@ def _receipt(
         findings_more=max(0, len(findings) - MOST_SEEN),
         dangerous=any(file.outcome is Outcome.FAIL for file in scan.files),
         version=__version__,
-        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        time=write_moment(datetime.now(UTC)),
     )
 
 

@@ -51,6 +51,15 @@ def refuse_no_folder(path: Path) -> None:
         )
 
 
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """A folder, with those above it, where it is not there yet. Raises `UsageError` (`cannot-write`)."""
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError("cannot-write", f'cannot make the folder "{visible(str(path))}": {reason}') from None
+
+
 @contextmanager
 def put_in_place(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Make a big file, or a folder of files, under another name; it gets the name `path` when the block ends well.

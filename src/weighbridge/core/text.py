@@ -37,8 +37,10 @@ def some(names: Collection[str], shown: int = 3, limit: int = 120) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 file`, `13 files`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """`1 file`, `13 files`, `2 entries`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("ry") else f"{count} {noun}s"
 
 
 def human_bytes(count: int) -> str:

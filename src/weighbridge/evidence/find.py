@@ -79,7 +79,14 @@ def statement_file_inside(model: Path) -> frozenset[str]:
     return frozenset({STATEMENTS_NAME} if found and all(map(_is_statement, found)) else ())
 
 
-_FIELDS = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"})
+_FIELDS = frozenset((
+    "mediaType", "verificationMaterial", "dsseEnvelope", "payload", "payloadType", "signatures", "sig", "keyid",
+    "publicKey", "hint", "rawBytes", "x509CertificateChain", "certificates", "certificate",
+    "timestampVerificationData", "rfc3161Timestamps", "signedTimestamp", "tlogEntries", "logIndex", "logId",
+    "keyId", "kindVersion", "kind", "version", "integratedTime", "inclusionPromise", "signedEntryTimestamp",
+    "inclusionProof", "rootHash", "treeSize", "hashes", "checkpoint", "envelope", "canonicalizedBody",
+))  # fmt: skip
+"""Every field of a Sigstore bundle v0.3."""
 
 
 def _is_statement(bundle: "Bundle") -> bool:
@@ -87,23 +94,26 @@ def _is_statement(bundle: "Bundle") -> bool:
     from weighbridge.core.errors import InputError, LimitError
     from weighbridge.core.statement import read_statement
 
-    document = bundle.document
-    if bundle.code or not document.keys() <= _FIELDS:
+    if bundle.code or not _only_known(bundle.document):
         return False
-    envelope = document["dsseEnvelope"]
-    signature = envelope["signatures"][0]
-    if not envelope.keys() <= {"payload", "payloadType", "signatures"} or not signature.keys() <= {
-        "sig",
-        "keyid",
-    }:
-        return False
-    material = document["verificationMaterial"]
-    known = {"publicKey", "x509CertificateChain", "certificate", "tlogEntries", "timestampVerificationData"}
     try:
         read_statement(bundle.envelope.payload)
     except (InputError, LimitError):
         return False
-    return not material.keys() - known
+    return True
+
+
+def _only_known(document: object) -> bool:
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if not value.keys() <= _FIELDS:
+                return False
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return True
 
 
 def find_statements(model: Path) -> tuple["Bundle", ...]:

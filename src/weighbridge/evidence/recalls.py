@@ -20,6 +20,7 @@ from weighbridge.attest.step import DESCENT, Material, Relation, Step
 from weighbridge.attest.subject import Index, Subject, is_same
 from weighbridge.core.errors import InputError
 from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.moment import DAY, read_moment, seconds_since, told_age
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.statement import Named
 from weighbridge.core.text import counted, some, visible
@@ -47,7 +48,7 @@ class RecallList:
     @property
     def issued(self) -> datetime:
         """When, as its signer says."""
-        return _moment(self.recall.issued)
+        return read_moment(self.recall.issued)
 
 
 class Unreadable(str):
@@ -115,26 +116,31 @@ def _standing(lists: Sequence[RecallList]) -> tuple[RecallList, ...]:
     return tuple(one for one in lists if one.key not in gone)
 
 
-def _doubt(lists: Sequence[RecallList], problems: Sequence[str], now: datetime) -> tuple[str, str] | None:
-    """(code, why) where lists cannot say that something is *not* recalled."""
+class _Doubt(NamedTuple):
+    """Why lists cannot say that something is *not* recalled."""
+
+    code: str
+    why: str
+
+
+def _doubt(lists: Sequence[RecallList], problems: Sequence[str], now: datetime) -> _Doubt | None:
     unread = [problem for problem in problems if isinstance(problem, Unreadable)]
     if unread:
-        return "recalls-unread", f"a list of recalls cannot be read: {unread[0]}"
+        return _Doubt("recalls-unread", f"a list of recalls cannot be read: {unread[0]}")
     if len({one.key for one in lists}) < len(lists):
         twice = next(one for one in lists if sum(other.key == one.key for other in lists) > 1)
-        return (
-            "recalls-forked",
-            f"{visible(twice.by, 60)} signed two different lists as version {twice.recall.version}",
-        )
-    standing = _standing(lists)
+        why = f"{visible(twice.by, 60)} signed two different lists as version {twice.recall.version}"
+        return _Doubt("recalls-forked", why)
+    return _doubtful_age(_standing(lists), now)
+
+
+def _doubtful_age(standing: Sequence[RecallList], now: datetime) -> _Doubt | None:
     if not standing:
-        return "recalls-signer", "whoever signed the list of recalls was called back"
-    ahead = max(standing, key=lambda one: one.issued)
-    if ahead.issued > now + SLACK:
-        return (
-            "recalls-future",
-            f"a list of recalls is of {ahead.issued:%Y-%m-%d}, and the clock says {now:%Y-%m-%d}",
-        )
+        return _Doubt("recalls-signer", "whoever signed the list of recalls was called back")
+    ahead = max(one.issued for one in standing)
+    if ahead > now + SLACK:
+        why = f"a list of recalls is of {ahead:%Y-%m-%d}, and the clock says {now:%Y-%m-%d}"
+        return _Doubt("recalls-future", why)
     return None
 
 
@@ -187,11 +193,15 @@ def current(
         )
     doubt = _doubt(lists, problems, now)
     if doubt:
-        code, why = doubt
         return Evidence(
-            question=QUESTION, outcome=Outcome.UNKNOWN, why=why, code=code, by=by, details=tuple(problems)
+            question=QUESTION,
+            outcome=Outcome.UNKNOWN,
+            why=doubt.why,
+            code=doubt.code,
+            by=by,
+            details=tuple(problems),
         )
-    age = max(days_between(one.issued, now) for one in _standing(lists))
+    age = max(seconds_since(one.issued, now) for one in _standing(lists))
     told = f"{counted(len(entries), 'recall')} in {counted(len(lists), 'list')}, {told_age(age)}"
     beyond = _beyond(entries, subject) or _beyond_ancestors(entries, places)
     if beyond:
@@ -201,7 +211,7 @@ def current(
         return Evidence(
             question=QUESTION, outcome=Outcome.UNKNOWN, why=why, code="recalls-incomparable", by=by
         )
-    if age > max_age:
+    if age // DAY > max_age:
         why = f"not among {told}: older than the {counted(max_age, 'day')} that are allowed"
         return Evidence(
             question=QUESTION,
@@ -244,13 +254,8 @@ def _of_signers(
     ]
     for key, by, when in dict.fromkeys(signed if recalled else ()):
         for entry in recalled:
-            if entry.target == key and not (when and _moment(when) < _moment(entry.since)):
+            if entry.target == key and not (when and read_moment(when) < read_moment(entry.since)):
                 yield _Hit(entry, (f"signed by {visible(by, 60)}",), sure=True)
-
-
-def _moment(text: str) -> datetime:
-    """An RFC 3339 time, which may be written with a small t and z."""
-    return datetime.fromisoformat(text.upper())
 
 
 def _time(time: datetime | None) -> str:
@@ -377,16 +382,6 @@ def _tool(text: str) -> tuple[str, str]:
     return re.sub(r"[-_.]+", "-", name).lower(), version.lower()
 
 
-def told_age(days: int) -> str:
-    """`41 days old`."""
-    return "made today" if days == 0 else f"{counted(days, 'day')} old"
-
-
-def days_between(then: datetime, now: datetime) -> int:
-    """Whole days since; 0 for a time in the future."""
-    return max(0, (now - then).days)
-
-
 def fresh(lists: Sequence[RecallList], *, now: datetime, behind: bool, max_age: int) -> Evidence:
     """The row `fresh`: how old is what we know of recalls? `behind`: the clock is behind what was seen before."""
     if not lists:
@@ -394,16 +389,16 @@ def fresh(lists: Sequence[RecallList], *, now: datetime, behind: bool, max_age: 
             question="fresh", outcome=Outcome.UNKNOWN, why="no list of recalls is at hand", code="no-recalls"
         )
     standing = _standing(lists)
-    if not standing or max(one.issued for one in standing) > now + SLACK:
-        code, why = _doubt(standing, (), now) or ("recalls-signer", "whoever signed the list was called back")
-        return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=why, code=code)
-    age = max(days_between(one.issued, now) for one in standing)
-    told = f"the list of recalls {'was made today' if age == 0 else f'is {told_age(age)}'}"
+    doubt = _doubtful_age(standing, now)
+    if doubt:
+        return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=doubt.why, code=doubt.code)
+    age = max(seconds_since(one.issued, now) for one in standing)
+    told = f"the list of recalls is {told_age(age)}"
     if behind:
         why = f"the clock of this machine is behind {now:%Y-%m-%d}, which was seen signed; by that, {told}"
         return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=why, code="clock-behind")
-    late = [one for one in standing if one.recall.next and _moment(one.recall.next) < now]
-    if age > max_age or late:
+    late = [one for one in standing if one.recall.next and read_moment(one.recall.next) < now]
+    if age // DAY > max_age or late:
         more = "a newer one was promised" if late else f"{counted(max_age, 'day')} are allowed"
         return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=f"{told}, {more}", code="recalls-old")
     return Evidence(question="fresh", outcome=Outcome.PASS, why=told)

@@ -7,7 +7,7 @@ from weighbridge.attest.based import based
 from weighbridge.attest.chain import build_chain, told_step
 from weighbridge.attest.layout import approved, data_stated, traced
 from weighbridge.attest.subject import Index, Subject, binds_files
-from weighbridge.core.chain import Node, Standing, count
+from weighbridge.core.chain import Node, count
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.manifest import Manifest
@@ -154,10 +154,11 @@ def _drawn(chain: Node, attestations: Sequence[Attestation], subject: Subject) -
     steps = f"{counted(numbers.signed, 'step')} signed"
     steps += f", {numbers.claimed} only claimed" if numbers.claimed else ""
     steps += f", {counted(numbers.unstated, 'end')} unknown" if numbers.unstated else ""
-    if any(making.standing is Standing.SIGNED for making in chain.makings):
-        by = ", ".join(dict.fromkeys(who for making in chain.makings for who in making.by))
-        return Evidence(question="traced", outcome=Outcome.PASS, why=steps, by=by)
     about = Index(attestations, subject).about(subject.what)
+    made = [one for one in about for step in (told_step(one),) if one.is_signed and step and not step.only_looks]
+    if made:
+        by = ", ".join(dict.fromkeys(one.signer.by for one in made))
+        return Evidence(question="traced", outcome=Outcome.PASS, why=steps, by=by)
     why = steps if about else "nothing states how it was made"
     code = "step-claimed" if chain.makings else "step-missing"
     return Evidence(question="traced", outcome=Outcome.UNKNOWN, why=why, code=code)

@@ -12,6 +12,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.formats.framework import ContradictionError, Cursor, FrameworkReading, trailing
+from weighbridge.formats.opaque import hidden_programs
 from weighbridge.formats.reading import Anomaly, Gap, Reading, TensorRef
 from weighbridge.formats.sniff import looks_like_text
 
@@ -53,6 +54,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         format="fasttext",
         anomalies=anomalies,
         gaps=gaps,
+        parts=hidden_programs(source, budget),
         tensors=None if anomalies or model.quantised else tuple(model.tensors),
         tensors_unlisted=anomalies[0].message if anomalies else model.quantised,
     )
@@ -88,6 +90,8 @@ class _Model:
         for name, value in found.items():
             if value < 0 and name not in ("minCount",):
                 raise ContradictionError("count-overflow", f"argument {name} is {value}", at)
+        if not found["dim"]:
+            raise ContradictionError("size-mismatch", "vectors without numbers, by which it divides", at)
         if found["loss"] not in LOSSES or found["model"] not in MODELS:
             raise ContradictionError(
                 "type-invalid", f"loss {found['loss']} or model {found['model']} does not exist", at

@@ -17,6 +17,7 @@ from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.formats.membernames import Notes
+from weighbridge.formats.opaque import hidden_programs
 from weighbridge.formats.reading import Gap, Part, Reading, TensorRef
 from weighbridge.formats.sniff import looks_like_text, starts_like_pickle
 
@@ -115,7 +116,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         format="flax-msgpack" if work.flax else "msgpack",
         anomalies=work.notes.all(),
         gaps=tuple(work.gaps),
-        parts=tuple(work.parts),
+        parts=(*work.parts, *(hidden_programs(source, budget) if work.flax else ())),
         tensors=tuple(work.tensors) if work.flax and not work.unlisted and not work.gaps else None,
         tensors_unlisted=work.unlisted or ("the document could not be read whole" if work.gaps else ""),
     )

@@ -132,6 +132,22 @@ def searched(source: Source, budget: Budget) -> Reading | None:
     )
 
 
+def hidden_programs(source: Source, budget: Budget) -> tuple[Part, ...]:
+    """Programs anywhere in a file of a format whose numbers its reader steps over."""
+    parts: dict[int, Part] = {}
+    for at in range(0, min(source.size, SEARCHED), CHUNK):
+        data = source.read(at, CHUNK + OVERLAP)
+        budget.spend_bytes(len(data))
+        _note_programs(parts, data, at, source)
+    return tuple(parts.values())
+
+
+def suspicious(source: Source, budget: Budget) -> tuple[tuple[Part, ...], tuple[Text, ...]]:
+    """Programs, and calls of pickles, in a file that is recognised and not read."""
+    parts, texts = _searched(source, budget)
+    return tuple(parts), tuple(text for text in texts if text.where != "string")
+
+
 def _searched(source: Source, budget: Budget) -> tuple[list[Part], list[Text]]:
     parts: dict[int, Part] = {}
     texts: list[Text] = []
@@ -139,12 +155,7 @@ def _searched(source: Source, budget: Budget) -> tuple[list[Part], list[Text]]:
     for at in range(0, min(source.size, SEARCHED), CHUNK):
         data = source.read(at, CHUNK + OVERLAP)
         budget.spend_bytes(len(data))
-        for start in _programs(data):
-            if len(parts) < MAX_FOUND and at + start not in parts:
-                where = Slice(source, at + start, source.size - at - start)
-                parts[at + start] = Part(
-                    name=f"program at byte {at + start}", source=where, kind="executable"
-                )
+        _note_programs(parts, data, at, source)
         for match in _BASE64_PROGRAM.finditer(data) if len(parts) < MAX_FOUND else ():
             program = MemorySource(base64.b64decode(match[0][: len(match[0]) // 4 * 4]))
             parts[-1 - at - match.start()] = Part(
@@ -159,6 +170,13 @@ def _searched(source: Source, budget: Budget) -> tuple[list[Part], list[Text]]:
             held += sum(len(text.value) for text in found)
             texts += found
     return list(parts.values()), texts[:MAX_TEXTS]
+
+
+def _note_programs(parts: dict[int, Part], data: bytes, at: int, source: Source) -> None:
+    for start in _programs(data):
+        if len(parts) < MAX_FOUND and at + start not in parts:
+            where = Slice(source, at + start, source.size - at - start)
+            parts[at + start] = Part(name=f"program at byte {at + start}", source=where, kind="executable")
 
 
 def _programs(data: bytes) -> Iterator[int]:

@@ -43,7 +43,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     head = source.read(0, 64)
     if starts_like_text_form(head):
         return _text_form(source, budget)
-    if not starts_like_torch7(head):
+    if not starts_like_torch7(head) and not _promised(head, name):
         raise InputError("not-this-format", "no Torch7 object")
     walk = _Walk(Cursor(source, budget), budget)
     anomalies: tuple[Anomaly, ...] = ()
@@ -63,6 +63,11 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         texts=tuple(walk.texts),
         tensors_unlisted="tensors of Torch7 share storages by number",
     )
+
+
+def _promised(head: bytes, name: str) -> bool:
+    """Whether a file with the suffix of Torch7 begins with one of its objects, whatever that says of its length."""
+    return name.lower().endswith((".t7", ".th")) and 1 <= int.from_bytes(head[:4], "little") <= RECURSIVE
 
 
 def starts_like_text_form(head: bytes) -> bool:
@@ -90,6 +95,8 @@ class _Walk:
     def __init__(self, cursor: Cursor, budget: Budget) -> None:
         self.cursor, self.budget = cursor, budget
         self.seen: set[int] = set()
+        self.index = 0
+        self.storages: dict[int, int] = {}
         self.calls: list[Call] = []
         self.texts: list[Text] = []
         self.anomalies: list[Anomaly] = []
@@ -135,7 +142,7 @@ class _Walk:
 
     def _new(self) -> bool:
         """Whether this index stands here for the first time; its content follows then."""
-        index = self.cursor.number("i", "an index")
+        self.index = index = self.cursor.number("i", "an index")
         if index in self.seen:
             return False
         self.seen.add(index)
@@ -173,6 +180,7 @@ class _Walk:
             name.startswith("torch.") and kind.removesuffix("Storage") in WIDTHS and kind.endswith("Storage")
         ):
             count = self.cursor.count("q", WIDTHS[kind.removesuffix("Storage")], "a storage")
+            self.storages[self.index] = count
             self.cursor.skip(count * WIDTHS[kind.removesuffix("Storage")], "a storage")
         else:
             self.pending.append(self._object)
@@ -181,8 +189,23 @@ class _Walk:
         dims = self.cursor.number("i", "a tensor's dimensions")
         if not 0 <= dims <= MAX_DIMS:
             raise ContradictionError("too-many-dims", f"a tensor of {dims} dimensions", at)
-        product([self.cursor.number("q", "a dimension") for _ in range(dims)], offset=at)
-        self.cursor.skip(8 * dims, "strides")
-        if self.cursor.number("q", "a storage offset") < 1:
+        sizes = [self.cursor.number("q", "a dimension") for _ in range(dims)]
+        strides = [self.cursor.number("q", "a stride") for _ in range(dims)]
+        first = self.cursor.number("q", "a storage offset")
+        if first < 1:
             raise ContradictionError("index-out-of-range", "a tensor begins before its storage", at)
-        self.pending.append(self._object)
+        empty = not product(sizes, offset=at) or not dims
+        steps = [(size - 1) * stride for size, stride in zip(sizes, strides, strict=True)]
+        if not empty and first + sum(step for step in steps if step < 0) < 1:
+            raise ContradictionError("index-out-of-range", "a tensor leads before its storage", at)
+        last = 0 if empty else first + sum(step for step in steps if step > 0)
+        self.pending.append(lambda: self._storage(last, at))
+
+    def _storage(self, last: int, at: int) -> None:
+        """The storage of a tensor whose last item is number `last` of it."""
+        self.index = 0
+        self._object()
+        held = self.storages.get(self.index, last if self.index else 0)
+        if last > held:
+            message = f"a tensor needs {last} items of a storage that has {held}"
+            raise ContradictionError("index-out-of-range", message, at)

@@ -13,8 +13,10 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
+from weighbridge.formats.embedded import text_part
 from weighbridge.formats.framework import Call, ContradictionError, FrameworkReading, Text, trailing
-from weighbridge.formats.reading import Anomaly, Gap, Reading
+from weighbridge.formats.opaque import suspicious
+from weighbridge.formats.reading import Anomaly, Gap, Part, Reading
 from weighbridge.formats.ubjson import Ubjson
 
 OLD = (b"binf", b"bs64", b"CONFIG-offset:")
@@ -25,6 +27,7 @@ NODE_ARRAYS = (
 CATEGORY_ARRAYS = ("categories_nodes", "categories_segments", "categories_sizes")
 MAX_PROBLEMS = 20
 MAX_TEXTS = 10_000
+MIN_PACKED = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,10 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     """Read a UBJSON document. `InputError`: `not-this-format`."""
     if source.read(0, 16).startswith(OLD):
         gap = Gap(code="opaque", message="XGBoost's binary format before 1.0 is recognised but not read")
-        return XgboostReading(format="xgboost", gaps=(gap,), tensors_unlisted=gap.message)
+        parts, found = suspicious(source, budget)
+        return XgboostReading(
+            format="xgboost", gaps=(gap,), parts=parts, texts=found, tensors_unlisted=gap.message
+        )
     document = Ubjson(source, budget)
     try:
         value = document.value()
@@ -56,15 +62,25 @@ def _reading(value: Any, document: Ubjson, size: int) -> Reading:
         for key, at in document.doubled
     ]
     ours = is_model(value)
+    found = list(texts(value))
     return XgboostReading(
         format="xgboost" if ours else "ubjson",
         value=value,
         anomalies=(*doubled[:MAX_PROBLEMS], *(problems(value) if ours else ())),
         gaps=trailing(document.end, size),
+        parts=tuple(_packed(found)),
         calls=tuple(calls(value)) if ours else (),
-        texts=tuple(texts(value)),
+        texts=tuple(found),
         tensors_unlisted="a model of trees holds no tensors" if ours else "",
     )
+
+
+def _packed(found: list[Text]) -> Iterator[Part]:
+    """Texts that are, or decode to, something that runs: attributes hold whatever a program put there."""
+    for text in found:
+        if len(text.value) > MIN_PACKED:
+            part = text_part(text.value.encode("utf-8", "surrogateescape"), text.where)
+            yield from (part,) if part is not None else ()
 
 
 def is_model(value: Any) -> bool:

@@ -117,7 +117,7 @@ class Graph(Protocol):
     def is_empty(self, way: int) -> bool:
         """Whether no edge leads this way at all, as far as is known."""
 
-    def round(self, frontier: Any, way: int, seen: bytearray, goals: frozenset[int]) -> tuple[Any, bool]:
+    def round(self, frontier: Any, way: int, seen: bytearray) -> tuple[Any, bool]:
         """See `index.Index.round`."""
 
 
@@ -148,7 +148,7 @@ class Live:
         """See `Graph`."""
         return False
 
-    def round(self, frontier: Any, way: int, seen: bytearray, goals: frozenset[int]) -> tuple[Any, bool]:
+    def round(self, frontier: Any, way: int, seen: bytearray) -> tuple[Any, bool]:
         """Nothing is flooded here."""
         raise TooMuchError
 
@@ -230,7 +230,7 @@ class _Search:
             if len(self._steps) < self._limit:
                 yield self._step_by_step(part, way, depth, sure=sure)
             else:
-                fresh, met = self._graph.round(part, way, self._seen, self._goals)
+                fresh, met = self._graph.round(part, way, self._seen)
                 # From one start to another is no circle: a name and its revisions are asked about together.
                 self._circular = self._circular or (met and part is not self._starts)
                 yield fresh

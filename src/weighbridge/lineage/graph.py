@@ -369,21 +369,21 @@ def _put(transaction: Transaction, batch: list[Edge], ids: _Ids) -> Added:
     elif ids.bare and ids.last != _lasts(transaction):
         ids.bare = False
         _index(transaction)
-    nodes, sources = ids.nodes, ids.sources
-    _number_nodes(transaction, (key for edge in batch for key in edge[:2]), ids)
-    _number_sources(transaction, ((edge[5], edge[4], edge[6]) for edge in batch), ids)
+    children, parents, relations, grades, issuers, statements, times = zip(*batch, strict=True)
+    told = list(zip(statements, issuers, times, strict=True))
+    _number_nodes(transaction, (*children, *parents), ids)
+    _number_sources(transaction, told, ids)
     ids.last = _lasts(transaction)
-    numbers, ranks = _RELATION_NUMBERS, _RANKS
-    rows = [
-        (
-            nodes[child],
-            nodes[parent],
-            numbers[id(relation)],
-            sources[statement, issuer, time],
-            ranks[id(grade)],
+    rows = list(
+        zip(
+            map(ids.nodes.__getitem__, children),
+            map(ids.nodes.__getitem__, parents),
+            map(_RELATION_NUMBERS.__getitem__, map(id, relations)),
+            map(ids.sources.__getitem__, told),
+            map(_RANKS.__getitem__, map(id, grades)),
+            strict=True,
         )
-        for child, parent, relation, grade, issuer, statement, time in batch
-    ]
+    )
     rows.sort(key=itemgetter(0))  # neighbours in the table are put one after the other
     own = [row for row in rows if row[0] == row[1]]
     rest = [row for row in rows if row[0] != row[1]] if own else rows
@@ -411,7 +411,7 @@ def _lasts(transaction: Transaction) -> tuple[int, int]:
 
 def _number_nodes(transaction: Transaction, keys: Iterable[str], ids: _Ids) -> None:
     """Give every key its number; those that are new get the next ones, in the order in which they come."""
-    missing = list(dict.fromkeys(key for key in keys if key not in ids.nodes))
+    missing = [key for key in dict.fromkeys(keys) if key not in ids.nodes]
     if missing and not ids.bare:
         sql = "SELECT key, id FROM lineage_node WHERE key IN ({})"
         ids.nodes.update(in_parts(transaction, sql, missing))
@@ -424,7 +424,7 @@ def _number_nodes(transaction: Transaction, keys: Iterable[str], ids: _Ids) -> N
 
 def _number_sources(transaction: Transaction, sources: Iterable[Source], ids: _Ids) -> None:
     """The same for who says it."""
-    missing = list(dict.fromkeys(one for one in sources if one not in ids.sources))
+    missing = [one for one in dict.fromkeys(sources) if one not in ids.sources]
     if missing and not ids.bare:
         sql = "SELECT id, statement, issuer, time FROM lineage_source WHERE statement IN ({})"
         statements = list({statement for statement, _, _ in missing} - {""})

@@ -138,9 +138,16 @@ def count_known(lineage: Lineage) -> int:
 
 
 def kin(
-    lineage: Lineage, tensors: Sequence[Sketched], without: Iterable[int] = (), least: float = KIN
+    lineage: Lineage,
+    tensors: Sequence[Sketched],
+    without: Iterable[int] = (),
+    least: float = KIN,
+    also: Iterable[int] = (),
 ) -> tuple[Kin, ...]:
-    """The known models that share at least `least` of this one's telling bytes, nearest first; those `without` left out."""
+    """The known models that share at least `least` of this one's telling bytes, nearest first.
+
+    `without`: nodes that are left out; `also`: nodes that are compared however many others come before them.
+    """
     telling = [one for one in tensors if one.sketch]
     size = sum(one.size for one in telling)
     if not size:
@@ -152,6 +159,8 @@ def kin(
             if row[1] not in set(without)
         }
         chosen = _candidates(transaction, telling, models.keys())[:MAX_COMPARED]
+        named = set(also)
+        chosen += [model for model, row in models.items() if row[1] in named and model not in chosen]
         compared = {model: _compare(transaction, telling, model) for model in chosen}
     nodes = lineage.nodes([models[model][1] for model in chosen])
     found = [

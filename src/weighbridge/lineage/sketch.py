@@ -28,8 +28,8 @@ FEW_VALUES = 24
 
 _PLAIN = {
     "F64": ("d", 8), "F32": ("f", 4), "F16": ("e", 2), "I8": ("b", 1), "U8": ("B", 1),
-    "I16": ("h", 2), "I32": ("i", 4), "I64": ("q", 8),
 }  # fmt: skip
+"""Wider whole numbers are positions and shapes, which say nothing."""
 _BLOCKS = {"Q8_0": 34, "Q4_0": 18}
 """Bytes of a block of 32 items: a scale in F16, then the items."""
 
@@ -51,6 +51,8 @@ def bits(values: Sequence[float]) -> bytes | None:
     same = max(finite.count(middle), finite.count(finite[0]))
     if len(finite) < BITS or same > MAX_TIES * len(finite) or len(set(finite)) < FEW_VALUES:
         return None
+    if sorted(finite) in (finite, finite[::-1]):
+        return None  # a table that only rises or falls: positions, frequencies
     word = sum((value > middle) << place for place, value in enumerate(finite))
     return word.to_bytes(BITS // 8, "little")
 

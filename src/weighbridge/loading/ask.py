@@ -147,12 +147,3 @@ def _key(given: Key, names: tuple[str, ...], count: int) -> tuple[str, bytes]:
             raise UsageError("no-such-path", f'there is no file at "{visible(path)}"')
         pem, name = data, called or Path(path).name
     return from_public_key(pem, name).name, pem
-
-
-def _trust_dir(chosen: str | None) -> Path:
-    """The keyring that was named, else the person's own, where the command line looks for it too."""
-    found = chosen or os.environ.get("WEIGHBRIDGE_TRUST")
-    if found:
-        return Path(found)
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(home) / "weighbridge" / "trust"

@@ -17,12 +17,12 @@ from weighbridge.attest.predicates.review import Decision, Review
 from weighbridge.core.durable import write_file
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.manifest import Digest
+from weighbridge.core.moment import read_moment, write_moment
 from weighbridge.core.pattern import late
 from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.pipeline import git
 from weighbridge.pipeline.access import Access, Principal, Resource, refusal
 from weighbridge.pipeline.material import measured
 from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally
@@ -141,7 +141,7 @@ def _bad_approvals(text: str) -> UsageError:
 
 def end_of(day: date) -> str:
     """The last second of a day, in UTC."""
-    return datetime.combine(day, time(23, 59, 59), UTC).isoformat().replace("+00:00", "Z")
+    return write_moment(datetime.combine(day, time(23, 59, 59), UTC))
 
 
 def make(plan: Plan, signers: Sequence[AnySigner], target: Path) -> str:
@@ -240,7 +240,7 @@ def review(
     before = load(path, keyring, now)
     said = Review(
         decision=decision,
-        time=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        time=write_moment(now),
         role=role,
         comment=comment,
     )
@@ -305,10 +305,4 @@ def _why_not_by(plan: Standing, said: Review, one: Attestation, people: People) 
 
 def is_over(plan: Plan, now: datetime) -> bool:
     """Whether a plan's end has come."""
-    return bool(plan.valid_until) and now > datetime.fromisoformat(plan.valid_until.upper())
-
-
-def head_of(folder: Path) -> str | None:
-    """The commit of the repository around a folder, for `plan make --code`."""
-    code = git.look(folder)
-    return code.git.commit if code else None
+    return bool(plan.valid_until) and now > read_moment(plan.valid_until)

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.check import Ask, Request, weigh
-from weighbridge.core.durable import one_writer, sync_folder, write_file
+from weighbridge.core.durable import make_folder, one_writer, sync_folder, write_file
 from weighbridge.core.errors import BrokenError, InputError, UsageError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Finding, Severity
 from weighbridge.core.manifest import Digest
+from weighbridge.core.moment import write_moment
 from weighbridge.core.pattern import late
 from weighbridge.core.report import Report
 from weighbridge.core.statement import Named
@@ -136,11 +137,7 @@ class Quarantine:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _settle(self) -> None:
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise UsageError("cannot-write", f'cannot make "{visible(str(self.folder))}": {reason}') from None
+        make_folder(self.folder, mode=0o700)
         if self.folder.stat().st_mode & stat.S_IWOTH:
             raise UsageError(
                 "quarantine-writable", f'everybody may write "{visible(str(self.folder))}", so it keeps nothing in',
@@ -295,7 +292,7 @@ def _document(
             {"path": entry.path, "size": entry.size, "sha256": entry.sha256.hex() if entry.sha256 else None}
             for entry in found.manifest.entries
         ],
-        "received": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "received": write_moment(datetime.now(UTC)),
         "scan": {
             "tool": f"weighbridge {report.tool_version}",
             "verdict": report.verdict.decision.value,

@@ -77,9 +77,9 @@ class Record:
         if self._plan is None:
             return None
         from weighbridge.pipeline.permission import permit_of
-        from weighbridge.trust.keyring import load_keyring
+        from weighbridge.trust.keyring import keyring_dir, load_keyring
 
-        keyring = load_keyring(self._trust or _default_trust())
+        keyring = load_keyring(keyring_dir(self._trust, os.environ, Path.home()))
         return permit_of(Path(self._plan), keyring, self._wish, self._signers)
 
 
@@ -118,9 +118,3 @@ def _signers(key: PathOrText | Sequence[AnySigner], password: str | None) -> Seq
     if isinstance(key, str | os.PathLike):
         return [open_signer(os.fspath(key), password=password or os.environ.get("WEIGHBRIDGE_PASSWORD"))]
     return key
-
-
-def _default_trust() -> Path:
-    chosen = os.environ.get("WEIGHBRIDGE_TRUST")
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(chosen) if chosen else Path(home) / "weighbridge" / "trust"

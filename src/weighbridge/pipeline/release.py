@@ -14,9 +14,10 @@ from weighbridge.attest import predicates
 from weighbridge.attest.attestation import Attestation, judge_all
 from weighbridge.attest.predicates.review import TYPE as REVIEW
 from weighbridge.attest.predicates.review import Decision, Review
-from weighbridge.core.durable import one_writer, put_in_place, write_file
+from weighbridge.core.durable import make_folder, one_writer, put_in_place, write_file
 from weighbridge.core.errors import InputError, LimitError, UsageError
 from weighbridge.core.finding import Severity
+from weighbridge.core.moment import write_moment
 from weighbridge.core.statement import Named
 from weighbridge.core.text import counted, some, visible
 from weighbridge.core.value import dataclass
@@ -180,7 +181,7 @@ def review(
     now = datetime.now(UTC)
     quarantine.measure(record)
     before = state_of(quarantine, record, rules, keyring, now)
-    time = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    time = write_moment(now)
     said = Review(decision=decision, time=time, role=role, comment=comment)
     payloads = [payload_of("review", said, subjects_of(record))]
     if waive:
@@ -260,7 +261,7 @@ def release(
     if rules.access is not None:
         found += refusal(rules.access, principal_of(signers, keyring), "admit", resource_of(state))
     refuse(f'"{visible(record.name)}" stays in quarantine', found)
-    _make(folder)
+    make_folder(folder)
     target, content = folder / record.name, quarantine.content(record)
     with put_in_place(target, overwrite=False) as made:
         copy_again(content, made)
@@ -274,14 +275,6 @@ def release(
         append(statements_path(target), [line for line in lines if line.strip()])
     _remember(quarantine, record, target, now)
     return state_of(quarantine, record, rules, keyring, now)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError("cannot-write", f'cannot make "{visible(str(folder))}": {reason}') from None
 
 
 def _findings(path: Path, state: State, keyring: Keyring) -> list[Reason]:
@@ -304,7 +297,7 @@ def _remember(quarantine: Quarantine, record: Record, target: Path, now: datetim
         "schema": "weighbridge.intake-release/v1",
         "id": record.id,
         "to": visible(str(target), 1000),
-        "time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "time": write_moment(now),
     }
     with one_writer(folder):
         write_file(folder / RELEASED, write_json(row, indent=1) + b"\n")

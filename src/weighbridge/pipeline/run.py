@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from weighbridge.attest import fields
 from weighbridge.attest.predicates.training import Training
 from weighbridge.core.errors import InputError, UsageError
+from weighbridge.core.moment import write_moment
 from weighbridge.core.statement import Named
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass, field
@@ -215,16 +216,12 @@ def _told(
         environment=recording.environment,
         git=code,
         host=host.facts(wish.host),
-        started=_time(recording.started),
-        finished=_time(finished),
+        started=write_moment(recording.started, "milliseconds"),
+        finished=write_moment(finished, "milliseconds"),
         exit_code=exit_code,
         plan=recording.plan,
         recorder=RECORDER,
     )
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def settings(rows: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -1,7 +1,7 @@
 """Making and taking over lists of recalls: what is added to one, and which one a machine remembers."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from weighbridge.attest.predicates import recall as predicate
@@ -9,6 +9,7 @@ from weighbridge.attest.predicates.recall import TYPE, Recall, RecallEntry, Reca
 from weighbridge.core.durable import one_writer, write_file
 from weighbridge.core.errors import InputError, TrustError, UsageError
 from weighbridge.core.manifest import Digest
+from weighbridge.core.moment import write_moment
 from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement, write_statement
 from weighbridge.core.text import visible
@@ -77,7 +78,7 @@ def add(
         new = {(entry.kind, str(entry.target)): entry for entry in (*kept, *entries)}
         recall = Recall(
             version=old.version + 1 if old else 1,
-            issued=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            issued=write_moment(now),
             entries=tuple(new.values()),
             next=next_expected,
             log_size=log_size,

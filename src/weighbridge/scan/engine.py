@@ -207,6 +207,8 @@ class _Look:
                 Unread(place=place, code="format-unknown", message=f"format not understood{but}")
             )
             readings += self._searched(source, place)
+        elif not readings:
+            readings += self._searched(source, place)
         return readings
 
     def _searched(self, source: Source, place: Place) -> list[Reading]:

@@ -11,6 +11,7 @@ from itertools import combinations
 
 from weighbridge.core.errors import InputError
 from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.moment import DAY, told_age
 from weighbridge.core.text import counted, some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.tlog.client import HighWater
@@ -19,7 +20,6 @@ from weighbridge.tlog.policy import LogPolicy, Trusted
 from weighbridge.tlog.proof import LogProof, read_proofs, verify_proof
 
 QUESTION = "logged"
-DAY = 24 * 3600
 SLACK = 3600
 """Seconds by which a clock may be behind what was seen, and nobody set it back."""
 _NOT_YET = frozenset({"log-quorum", "log-unsigned"})
@@ -163,23 +163,12 @@ class HeadAge:
         """`41 days old, 12 entries behind what was seen`."""
         parts = ["of unknown age" if self.seconds is None else told_age(self.seconds)]
         if self.behind:
-            parts.append(f"{_entries(self.behind)} behind what was seen")
+            parts.append(f"{counted(self.behind, 'entry')} behind what was seen")
         if self.clock_behind:
             parts.append(
                 f"the clock is {counted(max(1, self.clock_behind // DAY), 'day')} behind what was seen"
             )
         return ", ".join(parts)
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
-
-
-def told_age(seconds: int) -> str:
-    """`41 days old`, `3 hours old`, `of this hour`."""
-    if seconds >= 2 * DAY:
-        return f"{counted(seconds // DAY, 'day')} old"
-    return f"{counted(seconds // 3600, 'hour')} old" if seconds >= 3600 else "of this hour"
 
 
 def head_age(head: Trusted, mark: HighWater | None, now: int) -> HeadAge:

@@ -11,7 +11,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from weighbridge.core.durable import write_file
+from weighbridge.core.durable import make_folder, write_file
 from weighbridge.core.errors import UsageError
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -120,10 +120,5 @@ def marks_folder(options: argparse.Namespace) -> Path:
     from weighbridge.evidence.mark import state_dir
 
     folder = Path(options.seen) if options.seen else state_dir(os.environ, Path.home()) / "logs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            "cannot-write", f'cannot write "{visible(str(folder))}": {(error.strerror or "").lower()}'
-        ) from None
+    make_folder(folder)
     return folder

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.log.folder import chosen_policy, load_policy, marks_folder, read_folder
-from weighbridge.cli.log.say import entries, entry_line, entry_of, head_lines, head_of, say
+from weighbridge.cli.log.say import entry_line, entry_of, head_lines, head_of, say
 from weighbridge.cli.log.stated import bundles_at, digest_of, is_digest, signatures_of
 from weighbridge.core.durable import write_file
 from weighbridge.core.errors import ExitCode, InputError, UsageError
 from weighbridge.core.evidence import Evidence, Outcome, worst
+from weighbridge.core.moment import DAY
 from weighbridge.core.text import counted, visible
 from weighbridge.evidence.find import PROOF_NAME, beside
 from weighbridge.store import read_beside
 from weighbridge.tlog.checkpoint import read_checkpoint
 from weighbridge.tlog.client import LogReader, keep_high_water, mark_path, read_high_water
 from weighbridge.tlog.entry import read_entry
-from weighbridge.tlog.logged import DAY, Proved, examine, fresh, head_age, logged
+from weighbridge.tlog.logged import Proved, examine, fresh, head_age, logged
 from weighbridge.tlog.note import read_note
 from weighbridge.tlog.places import open_fetch
 from weighbridge.tlog.proof import MAX_FILE, MAX_PROOFS, SUFFIX, write_proofs
@@ -51,7 +52,7 @@ def show(options: argparse.Namespace) -> int:
     trusted = reader.trusted
     if options.what is None:
         age = head_age(trusted, _mark(options, trusted.checkpoint.origin), now)
-        title = f"HEAD  {trusted.checkpoint.origin}, {entries(trusted.checkpoint.size)}, {age.told}"
+        title = f"HEAD  {trusted.checkpoint.origin}, {counted(trusted.checkpoint.size, 'entry')}, {age.told}"
         say(options, title, head_lines(trusted), **head_of(trusted), age=age.seconds)
         return 0
     index = _index(reader, options.what)
@@ -100,7 +101,7 @@ def prove(options: argparse.Namespace) -> int:
     write_file(place, write_proofs(proofs))
     lines = [f"entry {proof.index}" for proof in proofs] + [f"not in the log: {one}" for one in missing]
     size = reader.trusted.checkpoint.size
-    title = f"PROVED  {counted(len(proofs), 'statement')} of {len(wanted)} in {entries(size)}: {place}"
+    title = f"PROVED  {counted(len(proofs), 'statement')} of {len(wanted)} in {counted(size, 'entry')}: {place}"
     body = {"proof": str(place), "entries": [proof.index for proof in proofs], "missing": missing}
     say(options, title, lines, **body, **head_of(reader.trusted))
     return int(ExitCode.UNDECIDED if missing else ExitCode.DONE)

@@ -22,11 +22,6 @@ def say(options: argparse.Namespace, title: str, lines: Sequence[str] = (), /, *
     write("\n".join(visible(line, 2000) for line in shown), options.output)
 
 
-def entries(count: int) -> str:
-    """`1 entry`, `2 entries`."""
-    return "1 entry" if count == 1 else f"{count} entries"
-
-
 def head_of(trusted: Trusted) -> dict[str, Any]:
     """A head as JSON."""
     head = trusted.checkpoint

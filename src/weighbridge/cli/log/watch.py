@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.log.folder import chosen_policy, load_policy, marks_folder, read_key, write_key
-from weighbridge.cli.log.say import entries, head_lines, head_of, say
+from weighbridge.cli.log.say import head_lines, head_of, say
+from weighbridge.core.durable import make_folder
 from weighbridge.core.errors import ExitCode, UsageError
 from weighbridge.core.text import counted, visible
 from weighbridge.tlog.checkpoint import Checkpoint, read_checkpoint
@@ -51,12 +52,7 @@ def witness(options: argparse.Namespace) -> int:
 
 def _new(options: argparse.Namespace, folder: Path) -> int:
     signer = generate_signer(options.new, Kind.MLDSA44 if options.post_quantum else Kind.COSIGNATURE)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            "cannot-write", f'cannot write "{visible(str(folder))}": {(error.strerror or "").lower()}'
-        ) from None
+    make_folder(folder)
     write_key(folder / KEY, signer)
     say(options, f"MADE  {folder / KEY}", [f"key  {signer.vkey}"], key=str(signer.vkey))
     return 0
@@ -109,7 +105,7 @@ def audit(options: argparse.Namespace) -> int:
     lines = [f"{one.where}: {one.message} [{one.code}]" for one in problems] or head_lines(found.trusted)
     lines += [f"{count} {kind}" for kind, count in found.kinds]
     word = "WRONG" if problems else "SOUND"
-    title = f"{word}  {head.origin}, {entries(head.size)}, {counted(len(problems), 'problem')}"
+    title = f"{word}  {head.origin}, {counted(head.size, 'entry')}, {counted(len(problems), 'problem')}"
     body = {**head_of(found.trusted), "kinds": dict(found.kinds), "bodies": found.bodies, "problems": rows}
     say(options, title, lines, **body)
     return int(ExitCode.REFUSED if problems else ExitCode.DONE)
@@ -139,7 +135,7 @@ def mirror(options: argparse.Namespace) -> int:
         open_fetch(options.place), open_target(options.target), chosen_policy(options), int(time.time())
     )
     head = done.trusted.checkpoint
-    title = f"MIRRORED  {head.origin}, {done.before} → {entries(head.size)}, {done.files} files written"
+    title = f"MIRRORED  {head.origin}, {done.before} → {counted(head.size, 'entry')}, {done.files} files written"
     body = {**head_of(done.trusted), "before": done.before, "files": done.files}
     say(options, title, head_lines(done.trusted), **body)
     return 0

@@ -17,8 +17,8 @@ from weighbridge.cli.log.folder import (
     write_folder,
     write_key,
 )
-from weighbridge.cli.log.say import entries, head_lines, head_of, say
-from weighbridge.core.durable import write_file
+from weighbridge.cli.log.say import head_lines, head_of, say
+from weighbridge.core.durable import make_folder, write_file
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.text import counted, visible
 from weighbridge.tlog.policy import LogPolicy, trust_checkpoint
@@ -77,12 +77,7 @@ def _absolute(made: LogFolder) -> LogFolder:
 
 
 def _refuse_taken(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            "cannot-write", f'cannot write "{visible(str(folder))}": {(error.strerror or "").lower()}'
-        ) from None
+    make_folder(folder)
     for name in (CONFIG, POLICY, *KEYS):
         if (folder / name).exists():
             raise UsageError("file-exists", f'there already is a log in "{visible(str(folder))}"')
@@ -171,7 +166,7 @@ def publish(options: argparse.Namespace) -> int:
     ]
     lines += [f"not cosigned: {why}" for why in done.refused]
     body = {**head_of(trusted), "files": done.files, "repaired": mended, "refused": list(done.refused)}
-    say(options, f"PUBLISHED  {done.checkpoint.origin}, {entries(done.checkpoint.size)}", lines, **body)
+    say(options, f"PUBLISHED  {done.checkpoint.origin}, {counted(done.checkpoint.size, 'entry')}", lines, **body)
     return 0
 
 

@@ -15,7 +15,9 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
+from weighbridge.formats.framework import Text
 from weighbridge.formats.membernames import escapes
+from weighbridge.formats.opaque import hidden_programs
 from weighbridge.formats.protobuf import LENGTH, VARINT, Field, Wire
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 
@@ -81,6 +83,7 @@ OPERATIONS = frozenset(
 )  # fmt: skip
 """Operations of ML programs up to iOS 18, as coremltools 9 registers them."""
 MODEL_PATH = "@model_path/"
+METADATA = 100
 BLOB_HEADER = 64
 BLOB_MARK = 0xDEADBEEF
 
@@ -101,6 +104,8 @@ class CoremlReading(Reading):
     """What a Core ML model is made of."""
 
     blobs: tuple[Blob, ...] = ()
+    texts: tuple[Text, ...] = ()
+    """What the model says of itself, and what its publisher adds to it by key."""
 
 
 @dataclass(slots=True)
@@ -112,6 +117,7 @@ class _Work:
     told: set[tuple[str, str]] = field(default_factory=set)
     blobs: dict[tuple[str, int], Blob] = field(default_factory=dict)
     models: int = 0
+    texts: list[Text] = field(default_factory=list)
 
     def note(self, code: str, message: str, at: int) -> None:
         if (code, message) not in self.told and len(self.told) < MAX_ANOMALIES:
@@ -150,7 +156,9 @@ def read(source: Source, budget: Budget, name: str) -> CoremlReading:
         anomalies=tuple(work.anomalies),
         gaps=tuple(work.gaps),
         tensors_unlisted="weights of Core ML models are not listed",
+        parts=hidden_programs(source, budget),
         externals=tuple(sorted(file for file in files if file)),
+        texts=tuple(work.texts),
         blobs=tuple(work.blobs.values()),
         keep=bool(work.blobs),
     )
@@ -166,6 +174,20 @@ def _top(work: _Work, size: int) -> list[Field]:
     if not found or found[0].number != 1 or found[0].wire != VARINT:
         raise InputError("bad-protobuf", "a Core ML model begins with its specification's version")
     return found
+
+
+def _description(work: _Work, item: Field) -> None:
+    """The metadata in a model's description: texts, and a map of the publisher's own."""
+    for metadata in work.inside(item):
+        if metadata.number != METADATA or metadata.wire != LENGTH:
+            continue
+        for one in work.inside(metadata):
+            if one.wire != LENGTH or len(work.texts) >= MAX_ANOMALIES:
+                continue
+            values = work.inside(one) if one.number == METADATA else (one,)
+            work.texts += (
+                Text(work.text(value), "metadata", value.start) for value in values if value.wire == LENGTH
+            )
 
 
 def _is_kind(number: int) -> bool:
@@ -189,6 +211,9 @@ def _model(work: _Work, items: list[Field], depth: int) -> None:
             "the model is of two types, and readers differ in which counts",
             kinds[0].start,
         )
+    for item in items:
+        if item.number == 2 and item.wire == LENGTH:
+            _description(work, item)
     if not kinds:
         work.gap("the model has no type", items[0].start if items else 0)
     for item in kinds:

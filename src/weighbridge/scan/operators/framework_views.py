@@ -35,7 +35,7 @@ def views(reading: Reading) -> Iterator[View]:
         yield from _of_document(reading)
     elif reading.format == "gguf":
         yield from _of_gguf(reading)
-    elif reading.format in ("safetensors", "onnx"):
+    elif reading.format in ("safetensors", "onnx", "coreml"):
         yield View(reading.format, texts=tuple(text for text in _notes(reading) if not _is_prose(text.value)))
 
 
@@ -64,6 +64,10 @@ def _notes(reading: Reading) -> Iterator[Text]:
 
         if isinstance(reading, SafetensorsReading):
             yield from (Text(value, f"__metadata__ {key}") for key, value in reading.metadata)
+    elif reading.format == "coreml":
+        from weighbridge.formats.coreml import CoremlReading
+
+        yield from reading.texts if isinstance(reading, CoremlReading) else ()
     else:
         from weighbridge.formats.onnx import OnnxReading
 

@@ -79,7 +79,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "paddle", "cntk", "caffe", "xgboost", "ubjson", "lightgbm", "catboost", "torch7", "gguf", "matlab",
             "json", "tensorrt", "rknn", "hailo", "mnn", "ncnn", "darknet", "armnn", "tesseract",
-            "ggml-session", "dlib", "unrecognised", "safetensors", "onnx",
+            "ggml-session", "dlib", "unrecognised", "safetensors", "onnx", "coreml",
         ),
     ),
     (
@@ -126,7 +126,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("script-does-harm", ("script", "text")),
     ("text-active", ("text",)),
     ("text-instructs-model", ("text", "html")),
-    ("workspace-runs-code", ("json", "xml", "text", "script")),
+    ("workspace-runs-code", ("json", "yaml", "xml", "text", "script")),
     ("document-active", ("pdf", "ole", "rtf", "windows-shortcut", "postscript")),
     ("json-duplicate-key", ("json", "jsonl", "notebook", "yaml")),
     ("python-import-time-danger", ("python", "folder")),
@@ -153,7 +153,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "svg",
         ),
     ),
-    ("requirements-url", ("requirements", "text", "yaml")),
+    ("requirements-url", ("requirements", "text", "yaml", "json")),
     ("index-traversal", ("json",)),
     ("index-missing-shard", ("folder",)),
     ("lfs-pointer", ("lfs-pointer",)),

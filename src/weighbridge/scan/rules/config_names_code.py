@@ -34,6 +34,8 @@ LOOSE = re.compile(
     r"|tokenizer_class|model_class|logits_processors?|builder)s?_?\Z"
 )
 """Keys that say what to call in one program and something else in another: only harm is told."""
+_CHAINS = frozenset(("llm_bash_chain", "pal_chain"))
+"""Chains of LangChain that run commands or Python which the model answers with."""
 _DATA = re.compile(
     r"(?i)(^|/)(tokenizer\.json|vocab[^/]*\.json|added_tokens\.json|[^/]*\.index\.json|package(-lock)?\.json)$"
 )
@@ -47,7 +49,7 @@ class ConfigNamesCode(Rule):
     ## What it does
     Looks for config values, in JSON and YAML, that name a Python class or function which a library imports and calls:
     Hydra's and NeMo's `_target_`, `target` with `params`, Lightning's `class_path`, torchtune's `_component_`, MLflow's
-    `loader_module`, PEFT's `parent_library`, jsonpickle's `py/…`, the pairs of a diffusers `model_index.json` and `type`
+    `loader_module`, PEFT's `parent_library` and `megatron_core`, jsonpickle's `py/…`, the pairs of a diffusers `model_index.json` and `type`
     in a Sentence Transformers `modules.json`. Under other keys of that kind (`func`, `callable`, `class`, …), names that
     do harm are told as well.
 
@@ -107,6 +109,11 @@ def _judged(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str, st
         if verdict := judged(target):
             yield path, target, verdict
     for path, item in reading.objects:
+        if item.get("_type") in _CHAINS:
+            yield (*path, "_type"), item["_type"], "runs what a model writes"
+        service = item.get("service") if basename in ("bentofile.yaml", "bento.yaml") else None
+        if isinstance(service, str) and is_dotted(service) and (what := harm(service)):
+            yield (*path, "service"), service, what
         component = bool({"pipeline", "policies", "components"} & {str(step) for step in path})
         for key, value in item.items():
             if key in KEYS or not (LOOSE.match(key) or (component and key == "name")):
@@ -131,12 +138,36 @@ def _named(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str]]:
             yield (*path, "id"), ".".join(str(step) for step in item["id"])
         if isinstance(item.get("py/repr"), str):
             yield (*path, "py/repr"), item["py/repr"].partition("(")[0].partition("/")[2] or "builtins.eval"
+        yield from _adapter(path, item)
+        yield from _bento(path, item, basename)
         if basename == "modules.json" and len(path) == 1 and isinstance(item.get("type"), str):
             yield (*path, "type"), item["type"]
         if basename in ("router_config.json", "config.json") and isinstance(item.get("types"), dict):
             yield from (((*path, "types", k), v) for k, v in item["types"].items() if isinstance(v, str))
     for view in reading.views if basename == "model_index.json" else ():
         yield from _diffusers(view)
+
+
+def _adapter(path: Path, item: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What PEFT imports, and puts in the place of layers."""
+    if "peft_type" not in item:
+        return
+    core = item.get("megatron_core")
+    if isinstance(core, str) and core != "megatron.core":
+        yield (*path, "megatron_core"), core
+    for key in ("custom_modules", "_custom_modules"):
+        layers = item.get(key)
+        for name, value in layers.items() if isinstance(layers, dict) else ():
+            if isinstance(value, str):
+                yield (*path, key, name), value
+
+
+def _bento(path: Path, item: dict[str, Any], basename: str) -> Iterator[tuple[Path, str]]:
+    """The module with which BentoML loads a model."""
+    module = item.get("module")
+    if path == () and basename == "model.yaml" and "api_version" in item and isinstance(module, str):
+        if module.partition(".")[0] != "bentoml":
+            yield ("module",), module
 
 
 def _targets(value: Any) -> Iterator[str]:

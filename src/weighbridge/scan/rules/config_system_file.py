@@ -14,7 +14,7 @@ from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
 _PATH_KEY = re.compile(
-    r"(?i)(^|_|-|\.)(file|files|filename|path|paths|dir|directory|folder|uri|location|vocab|vocabulary|merges|weights|checkpoint|library|lib)s?\Z"
+    r"(?i)(^|_|-|\.)(file|files|filename|path|paths|dir|directory|folder|uri|location|dest|destination|vocab|vocabulary|merges|weights|checkpoint|library|lib)s?\Z"
 )
 """Keys whose value some loader opens."""
 _SYSTEM = re.compile(
@@ -75,6 +75,8 @@ class ConfigSystemFile(Rule):
 
 def _told(reading: JsonReading, file: str) -> Iterator[tuple[Path, str, str]]:
     for path, item in reading.objects:
+        if path[-1:] == ("refs",):
+            yield from _references(path, item)
         if len(item) > 2000:
             continue  # a vocabulary
         for name in _template_names(item):
@@ -83,9 +85,20 @@ def _told(reading: JsonReading, file: str) -> Iterator[tuple[Path, str, str]]:
                 name,
                 "is saved again outside of the folder, by the name of a template",
             )
+        if item.get("_type") is not None and isinstance(examples := item.get("examples"), str):
+            if _CLIMBS.match(examples) or _SYSTEM.match(examples):
+                yield (*path, "examples"), examples, "leads far out of the model's folder"
         for key, value in item.items():
             if isinstance(value, str) and len(value) < 1000 and (what := _meaning(key, value.strip(), file)):
                 yield (*path, key), value, what
+
+
+def _references(path: Path, item: Mapping[str, Any]) -> Iterator[tuple[Path, str, str]]:
+    """Chunks of a reference file system (kerchunk) that are pieces of the system's files."""
+    for key, value in item.items():
+        place = value[0] if isinstance(value, list) and value else None
+        if isinstance(place, str) and (_SYSTEM.match(place) or _CLIMBS.match(place)):
+            yield (*path, key), place, "is read from a file of the system"
 
 
 def _template_names(item: Mapping[str, Any]) -> Iterator[str]:

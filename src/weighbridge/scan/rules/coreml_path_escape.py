@@ -1,6 +1,7 @@
 """The rule `coreml-path-escape`."""
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -14,6 +15,8 @@ from weighbridge.scan.rule import Folder, Rule
 
 HEADER = 64
 """Bytes before the content of each blob in a weights file."""
+
+_ENCODED = re.compile(r"(?i)(%2e|\.){2}(%2f|%5c)|%2e%2e")
 
 
 class CoremlPathEscape(Rule):
@@ -59,7 +62,14 @@ class CoremlPathEscape(Rule):
         for view in reading.views:
             for key, path in _items(view):
                 steps = path.replace("\\", "/").split("/")
-                if escapes(path) or ".." in steps or "\\" in path or "\0" in path or "://" in path:
+                if (
+                    escapes(path)
+                    or ".." in steps
+                    or "\\" in path
+                    or "\0" in path
+                    or "://" in path
+                    or _ENCODED.search(path)
+                ):
                     where = replace(place, line=reading.line(("itemInfoEntries", key, "path")))
                     yield self.finding(where, f'an item of the package is read from "{visible(path, 200)}"')
 

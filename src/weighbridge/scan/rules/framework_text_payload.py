@@ -47,7 +47,7 @@ class FrameworkTextPayload(Rule):
     confidence = Confidence.MEDIUM
     formats: ClassVar[tuple[str, ...]] = (
         "paddle", "cntk", "caffe", "xgboost", "ubjson", "lightgbm", "catboost", "torch7", "gguf", "matlab", "json", "tensorrt", "rknn",
-        "hailo", "mnn", "ncnn", "darknet", "armnn", "tesseract", "ggml-session", "dlib", "unrecognised", "safetensors", "onnx",
+        "hailo", "mnn", "ncnn", "darknet", "armnn", "tesseract", "ggml-session", "dlib", "unrecognised", "safetensors", "onnx", "coreml",
     )  # fmt: skip
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:

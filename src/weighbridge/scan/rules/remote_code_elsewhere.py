@@ -114,7 +114,14 @@ def _references(reading: JsonReading) -> Iterator[tuple[Path, str]]:
             for inner, text in walk(item.get(key), (*path, key)):
                 if isinstance(text, str) and _REPOSITORY.match(text):
                     yield inner, text
-        for key in ("base_model_name_or_path", "_name_or_path", "tokenizer_name_or_path"):
+        for key in (
+            "base_model_name_or_path",
+            "_name_or_path",
+            "tokenizer_name_or_path",
+            "assistant_model",
+            "llm_chain_path",
+            "llm_path",
+        ):
             text = item.get(key)
             if isinstance(text, str) and _ADDRESS.match(text):
                 yield (*path, key), text

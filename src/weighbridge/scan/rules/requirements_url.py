@@ -144,7 +144,7 @@ class RequirementsUrl(Rule):
     summary = "requirements are installed from an address, or look like others"
     severity = Severity.WARNING
     confidence = Confidence.MEDIUM
-    formats = ("requirements", "text", "yaml")
+    formats = ("requirements", "text", "yaml", "json")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a line."""
@@ -166,12 +166,24 @@ class RequirementsUrl(Rule):
 def _requirements(reading: Reading, place: Place) -> Iterator[Requirement]:
     name = place.parts[-1] if place.parts else place.path
     if isinstance(reading, JsonReading):
-        for path, text in from_tree(reading.value):
-            yield Requirement(text, reading.line(path))
+        if reading.format != "json":
+            for path, text in from_tree(reading.value):
+                yield Requirement(text, reading.line(path))
+        yield from _in_package(reading, name.rpartition("/")[2])
     elif isinstance(reading, TextReading) and reading.format == "requirements":
         yield from from_text(reading.text)
     elif isinstance(reading, TextReading) and NAMES.search(name):
         yield from from_named(reading.text, name.rpartition("/")[2])
+
+
+def _in_package(reading: JsonReading, name: str) -> Iterator[Requirement]:
+    """Requirements of a spaCy package (`meta.json`), and wheels that BentoML installs."""
+    for path, item in reading.objects:
+        key = {"meta.json": "requirements", "bentofile.yaml": "wheels"}.get(name, "")
+        values = item.get(key) if key and len(path) < 2 else None
+        for value in values if isinstance(values, list) else ():
+            if isinstance(value, str) and "://" in value:
+                yield Requirement(value, reading.line((*path, key)))
 
 
 def judged(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from weighbridge.scan.shell_commands import harm
 
 _NAMES = re.compile(
     r"(?i)(^|/)(\w*dockerfile[\w.-]*|containerfile|makefile|gnumakefile|jenkinsfile|vagrantfile|procfile|justfile|rakefile|crontab|\.envrc|\.env"
-    r"|\.?bashrc|\.?zshrc|\.?profile|\.bash_profile|\.gitmodules|\.gitconfig|\.npmrc|\.pypirc|config\.pbtxt|\.rprofile(\.site)?|\.renviron|mlproject|post-?install|pre-?commit|post-?(checkout|merge|commit))$"
+    r"|\.?bashrc|\.?zshrc|\.?profile|\.bash_profile|\.gitmodules|\.gitconfig|\.lfsconfig|\.npmrc|\.pypirc|config\.pbtxt|\.rprofile(\.site)?|\.renviron|mlproject|post-?install|pre-?commit|post-?(checkout|merge|commit))$"
     r"|\.(mk|dockerfile|service|timer|conf|inf|cmake|nix|tf|gradle)$|(^|/)\.git/(hooks/[\w-]+|config)$|(^|/)(tox\.ini|setup\.cfg|noxfile\.\w+|packages\.txt|apt\.txt|\.gitattributes"
     r"|postbuild|prebuild|start|\.condarc|pip\.conf|\.yarnrc|\.tool-versions|appveyor\.yml)$"
 )
@@ -27,17 +27,22 @@ _WSH = re.compile(
 """How scripts of browsers and Windows reach the system."""
 _GIT = re.compile(
     r"(?im)^\s*(fsmonitor|sshCommand|gitProxy|askpass|hooksPath|editor|pager|external|textconv|smudge|clean|process|helper|uploadpack|receivepack)\s*=\s*(?!\s*(true|false|cat|less|vim?|nano|code|store|cache|osxkeychain|manager(-core)?|git-lfs|\"?git-lfs)\b)\S"
-    r"|^\s*\w+\s*=\s*\"?!|^\s*url\s*=\s*\"?(-|ext::|fd::|file:)|^\s*path\s*=\s*\"?(\S*/)?\.\.(/|$)|^\s*path\s*=\s*\"?(\.git|/|-)"
+    r"|^\s*(lfs\.)?standalonetransferagent\s*=|^\s*\[lfs\s+\"customtransfer\.|^\s*\w+\s*=\s*\"?!|^\s*url\s*=\s*\"?(-|ext::|fd::|file:)|^\s*path\s*=\s*\"?(\S*/)?\.\.(/|$)|^\s*path\s*=\s*\"?(\.git|/|-)"
 )
 """Settings of git that start a program, or attack it (CVE-2018-17456, CVE-2018-11235)."""
-_GIT_NAMES = re.compile(r"(?i)(^|/)(\.git/config|\.gitconfig|\.gitmodules|\.gitattributes)$")
+_GIT_NAMES = re.compile(r"(?i)(^|/)(\.git/config|\.gitconfig|\.gitmodules|\.gitattributes|\.lfsconfig)$")
 _TRITON = re.compile(
     r"(?m)^\s*(backend|runtime|default_model_filename)\s*:\s*\"(\.\.[/\\]|/|~|[A-Za-z]:|[^\"\n]*(/\.\./|\.(so|dll)\b|://))[^\"\n]*"
     r"|key\s*:\s*\"(EXECUTION_ENV_PATH|cmdline|MODEL_REPOSITORY\w*|LIBRARY\w*|plugins?)\"[\s\S]{0,60}?string_value\s*:\s*\"(\.\.|/tmp|~|\w+://)[^\"\n]*"
+    r"|key\s*:\s*\"[\w.]*(custom_?op\w*|op_library\w*|plugin\w*|librar\w+)\"[\s\S]{0,60}?string_value\s*:\s*\"[^\"\n]*\.(so|dll)\b"
+    r"|\bop_library_filename\s*:\s*\"[^\"\n]+|\b(input_data_file|default_model_filename|backend|runtime)\s*:\s*\"(\.\.[/\\]|/|~)[^\"\n]*"
 )
 """Settings of Triton that load a library, or a program out of the model's folder."""
 _HOOK = re.compile(r"(^|/)\.git/hooks/[\w-]+$")
-_REGISTRY = re.compile(r"(?im)^\s*(@[\w-]+:)?(registry|index|index-url)\s*=\s*[\"']?http://")
+_REGISTRY = re.compile(
+    r"(?im)^\s*(@[\w-]+:)?(registry|index|index-url)\s*=\s*[\"']?http://|^[ \t]*ADD[ \t]+(--\S+[ \t]+)*http://"
+)
+_LFS = re.compile(r"(?im)^\s*(\w+\.)?(lfs|push)?url\s*=\s*[\"']?(http://|file:|ssh://-|-)")
 _SYSTEM_CALLS: dict[str, re.Pattern[str]] = {
     ".lua": re.compile(r"\b(os\s*\.\s*execute|io\s*\.\s*popen|package\s*\.\s*loadlib|loadstring)\s*\("),
     ".php": re.compile(r"(?i)\b(system|exec|shell_exec|passthru|eval|assert|popen|proc_open)\s*\(\s*(\$_(GET|POST|REQUEST|COOKIE)|base64_decode|gzinflate|str_rot13)"),
@@ -103,12 +108,14 @@ class ScriptDoesHarm(Rule):
         if _HOOK.search(name):
             yield self.finding(place, "is a hook, which git runs by itself")
         suffix = name[name.rfind(".") :].lower()
+        text = _unescaped(text) if name.endswith("config.pbtxt") else text
         for pattern, message in (
             (_GIT if _GIT_NAMES.search(name) else None, "has git start a program"),
             (
                 _TRITON if name.endswith("config.pbtxt") else None,
                 "has the server load what lies elsewhere, or is native",
             ),
+            (_LFS if name.endswith(".lfsconfig") else None, "fetches the weights from elsewhere"),
             (_REGISTRY, "fetches packages from an address that anybody on the way can change"),
             (_SYSTEM_CALLS.get(suffix) if script else None, "starts programs"),
         ):
@@ -127,6 +134,16 @@ class ScriptDoesHarm(Rule):
             if _DOS.match(target) or word in ("exec", "tryexec"):
                 yield self.finding(replace(place, line=line), f"opening it starts {target[:100]}")
                 return
+
+
+def _unescaped(text: str) -> str:
+    """Text of protobuf with the escapes of printable characters written out; lines stay where they are."""
+
+    def plain(found: re.Match[str]) -> str:
+        char = chr(int(found[1], 16) if found[1] else int(found[2], 8) & 0xFF)
+        return char if char.isprintable() else found[0]
+
+    return re.sub(r"\\(?:[xX]([0-9a-fA-F]{1,2})|([0-7]{1,3}))", plain, text)
 
 
 def _is_shortcut(name: str) -> bool:

@@ -42,9 +42,10 @@ def crc_base62(text: str) -> str:
     return digits
 
 
-def _checksum(token: str) -> bool:
+def _checksum(token: str) -> bool | None:
+    """True where the checksum is right; None for a random token whose checksum is of another kind, or made up."""
     body = token.partition("_")[2]
-    return crc_base62(body[:-6]) == body[-6:]
+    return crc_base62(body[:-6]) == body[-6:] or (None if _random(token) else False)
 
 
 def _random(token: str) -> bool | None:
@@ -159,8 +160,8 @@ class SecretInFile(Rule):
     environment.
 
     ## Known problems
-    Passwords without a format are not found. A format without a checksum can fit by chance: those are warnings, or have
-    less confidence. Vocabularies and indexes of shards are not searched, and only the first 16 MiB
+    Passwords without a format are not found. A format without a checksum can fit by chance: those are
+    undecided, or have less confidence. Vocabularies and indexes of shards are not searched, and only the first 16 MiB
     of a text are.
     """
 
@@ -212,6 +213,7 @@ class SecretInFile(Rule):
             replace(place, line=line),
             f"holds {kind.what}{shown}",
             severity=None if sure else Severity.WARNING,
+            doubt=not sure,
             confidence=Confidence.HIGH if kind.check in (_checksum, _pem) and sure else Confidence.MEDIUM,
             fix="revoke it, then remove it from the file and its history",
         )

@@ -10,6 +10,7 @@ from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
 from weighbridge.formats.template.walk import Text
+from weighbridge.scan.orders import against_user
 from weighbridge.scan.rule import Rule
 
 MIN_WORDS = 3
@@ -88,7 +89,7 @@ def _messages(text: Text) -> Iterator[str]:
     shown = visible(" ".join(words.split()), 100)
     if text.guard and _speaks(words):
         yield f'depends on {text.guard} and then writes "{shown}"'
-    elif _PHRASES.search(words):
+    elif _PHRASES.search(words) or against_user(words)[0]:
         yield f'orders the model about: "{shown}"'
 
 

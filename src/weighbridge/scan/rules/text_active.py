@@ -35,7 +35,8 @@ class TextActive(Rule):
     ## What it does
     Looks in texts for what starts when a program opens them: formulas in tables that run commands or send cells to an
     address, `autorun.inf` and `desktop.ini` that start programs or reach for shares, links that run a script, objects of
-    Python's YAML under another name; and for messages in tag characters, which programs read and people do not see.
+    Python's YAML under another name, and in Markdown outside of its code scripts that reach out of the page, forms for
+    passwords, and pages that lead elsewhere; and for messages in tag characters, which programs read and people do not see.
 
     ## Why is this bad?
     A spreadsheet carries out the formulas of a table, a desktop reads `desktop.ini` when the folder is shown, and a language
@@ -71,6 +72,76 @@ class TextActive(Rule):
             if match := pattern.search(reading.text):
                 line = reading.text.count("\n", 0, match.start()) + 1
                 yield self.finding(replace(place, line=line), message)
+        if _MARKDOWN.search(name):
+            for at, message in _page(reading.text):
+                yield self.finding(replace(place, line=reading.text.count("\n", 0, at) + 1), message)
+
+
+_CODE = re.compile(
+    r"(?ms)^[ \t]{0,12}(```+|~~~+).*?(?:^[ \t]{0,12}\1|\Z)|(`+)(?!`)[^\n]{1,2000}?(?<!`)\2(?!`)"
+)
+"""Code of Markdown, which is shown and not rendered."""
+_REACH = r"(?:fetch\s*\(|XMLHttpRequest|document\s*\.\s*cookie|(?:local|session)Storage|\beval\s*\(|\batob\s*\(|sendBeacon|\.submit\s*\(|WebSocket\s*\(|importScripts|new\s+Image|location\s*(?:\.\s*\w+\s*)?=|\bimport\s*\(|new\s+Function)"
+_CARD = (
+    (
+        re.compile(rf"(?is)<script\b[^>]{{0,500}}>(?:(?!</script).){{0,20000}}?{_REACH}"),
+        "a script that reaches out of the page",
+    ),
+    (
+        re.compile(r"(?i)<script\b[^>]{0,500}\bsrc\s*=\s*[\"']?\s*(?:http:|data:|//\d)"),
+        "a script from an address that anybody on the way can change",
+    ),
+    (
+        re.compile(
+            rf"(?is)<\w+\b[^<>]{{0,1000}}?[\s\"'/]on[a-z]{{3,20}}\s*=\s*[\"']?[^>]{{0,2000}}?(?:{_REACH}|\balert\s*\()"
+        ),
+        "an event that runs a script",
+    ),
+    (
+        re.compile(
+            r"(?i)<\w+\b[^<>]{0,1000}?\b(?:href|src|data|action|formaction|xlink:href)\s*=\s*[\"']?\s*(?:javascript:(?!\s*(?:void|;|//|[\"']))|vbscript:|data:(?:text/html|application/(?:xhtml|(?:x-)?javascript)))"
+        ),
+        "an address that is a script",
+    ),
+    (
+        re.compile(r"(?i)<meta\b[^<>]{0,300}http-equiv\s*=\s*[\"']?refresh\b[^<>]{0,300}url\s*="),
+        "a page that leads elsewhere by itself",
+    ),
+    (
+        re.compile(
+            r"(?is)<form\b[^<>]{0,500}\baction\s*=\s*[\"']?\s*(?:https?:)?//.{0,5000}?<input\b[^<>]{0,300}(?:type\s*=\s*[\"']?password|name\s*=\s*[\"']?\w*(?:pass|token|secret|api_?key))"
+        ),
+        "a form that sends a password elsewhere",
+    ),
+    (re.compile(r"(?i)<base\b[^<>]{0,300}\bhref\s*="), "a base that turns every link of the page elsewhere"),
+    (
+        re.compile(
+            r"(?i)!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{0,500}\$\{?\w{0,40}(?:TOKEN|KEY|SECRET|PASSWORD)"
+        ),
+        "a picture whose address carries a key",
+    ),
+    (
+        re.compile(
+            r"(?i)<(?:object|embed)\b[^<>]{0,500}\b(?:data|src)\s*=\s*[\"']?[^\"'\s>]{1,300}\.(?:swf|jar|hta|xap)\b"
+        ),
+        "a program in the page",
+    ),
+)
+"""What a page of Markdown starts where it is rendered as it stands."""
+_MARKDOWN = re.compile(r"(?i)\.(md|mdx|markdown|mkd)$|(^|/)readme[^/]*$")
+_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.{0,100000}?)^---", re.MULTILINE | re.DOTALL)
+MAX_PAGE = 1024**2
+
+
+def _page(text: str) -> Iterator[tuple[int, str]]:
+    """(place, words) of what a page starts; nothing that stands in code."""
+    if (front := _FRONT.match(text)) is not None and (match := _YAML.search(front[1])) is not None:
+        yield front.start(1) + match.start(), "an object of Python's YAML in the card's data"
+    if "<" in text or "![" in text:
+        shown = _CODE.sub(lambda code: " " * len(code[0]), text[:MAX_PAGE])
+        for pattern, words in _CARD:
+            if match := pattern.search(shown):
+                yield match.start(), words
 
 
 def _wanted(name: str, text: str) -> Iterator[tuple[re.Pattern[str], str]]:

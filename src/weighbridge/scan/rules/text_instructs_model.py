@@ -9,6 +9,7 @@ from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
+from weighbridge.scan.orders import against_user
 from weighbridge.scan.shell_commands import harm
 
 _NOWHERE = re.compile(r"""(?m)^[ ]{0,3}\[[^\]\n]{0,80}\]:[ \t]{0,9}(?:<>|#)[ \t]{0,9}[("'](.{1,5000})""")
@@ -37,7 +38,22 @@ _RULES = re.compile(
     r"|(^|/)\.(cursor/(rules|commands)|claude/(commands|agents|skills)|windsurf/rules|clinerules|roo/rules\w*|github/(instructions|prompts|chatmodes)|gemini/commands|kiro/steering)/"
 )
 """Texts that an assistant takes for orders when the folder is opened."""
+_UNASKED = re.compile(
+    r"(?i)\b(without\s+asking|silently|before\s+(anything|you|doing|answering|starting|any)|on\s+(every|each)\s+\w+|at\s+the\s+(start|beginning)|open\w*|first\s+step|first)\b"
+)
+_PROMPT = re.compile(
+    r"(?i)(^|/)[\w.-]*(prompt|persona)[\w.-]*\.(txt|md|prompt|prompty|tmpl)$|(^|/)(system_?)?prompts?/[^/]+\.(txt|md)$|\.prompty$|(^|/)modelfile([.-][^/]*)?$|\.modelfile$"
+)
+"""Texts that a program hands to the model in every conversation."""
 _SHELL = re.compile(r"!`([^`\n]{1,500})`|(?im:^\s*(?:!|\$!)\s*(\S[^\n]{0,300})$)")
+_BY_ITSELF = re.compile(
+    r"(?i)\b(always|before\s+(anything|you|doing|answering|starting|any)|on\s+(every|each)|at\s+the\s+(start|beginning)|when(ever)?\s+(this|the\s+folder\s+is)?\s*open\w*"
+    r"|first\s+step|silently|without\s+asking|you\s+must)\b[^\n]{0,80}?\b(run|execute|source|call)\b\s+(?:`|\"|the\s+script\s+|(?:bash|sh|zsh|node|python3?|source)\s+){0,3}"
+    r"(?P<program>\.{1,2}/[\w./-]+|[\w.-]+/[\w./-]+\.(?:sh|py|js|mjs|ps1|bat|rb|pl)\b)"
+    r"|\b(run|execute)\s+`[^`\n]{1,100}`[^.\n]{0,40}\b(silently|without\s+(asking|telling))\b"
+    r"|\b(read|cat|open|copy)\s+[`\"]?(~|\$HOME|/root|/home/\w+)/\.(ssh|aws|gnupg|kube|netrc|config/gcloud)\S*"
+)
+"""Orders to start a program of the folder without being asked, or to read keys."""
 _START = re.compile(
     r"(?i)\b(always|first|before\s+(anything|you|doing|answering|starting|any)|on\s+start(up)?|immediately|silently|automatically|without\s+asking)\b[^\n]{0,80}?\b(run|execute|call|source)\b[^\n]{0,40}?[`\"'](\./|bash |sh |python|node|curl|wget|\S+\.(sh|py|js|ps1|bat))"
 )
@@ -58,7 +74,7 @@ class TextInstructsModel(Rule):
     Looks in what a page hides from people (HTML comments, link definitions that lead nowhere, text without size or colour)
     for orders to a program that reads it, and in the files that coding assistants obey (`CLAUDE.md`, `AGENTS.md`,
     `.cursorrules`, rules and commands below `.cursor`, `.claude`, `.github`) for commands that fetch and run, orders to
-    start a program of the folder, and orders to send keys or to keep quiet.
+    start a program of the folder, and orders to send keys or to keep quiet. In prompts and Modelfiles: orders against the user.
 
     ## Why is this bad?
     Model cards are read by assistants that summarise, choose, install and review models. An order that only they see has
@@ -105,6 +121,11 @@ class TextInstructsModel(Rule):
                 break
         if _RULES.search(name):
             yield from self._rules(text, place)
+        if _PROMPT.search(name):
+            what, at = against_user(text)
+            if what:
+                line = text.count("\n", 0, at) + 1
+                yield self.finding(replace(place, line=line), f"a prompt {what}")
 
     def _rules(self, text: str, place: Place) -> Iterator[Finding]:
         what, at = harm(text)
@@ -116,7 +137,15 @@ class TextInstructsModel(Rule):
         if order := _SENDS.search(text) or _QUIET.search(text):
             line = text.count("\n", 0, order.start()) + 1
             yield self.finding(replace(place, line=line), f"rules for an assistant: {order[0].strip()[:100]}")
-        if order := _SHELL.search(text) or _START.search(text):
+        if order := _BY_ITSELF.search(text):
+            line = text.count("\n", 0, order.start()) + 1
+            message = f"rules have an assistant start a program of the folder, or read keys: {order[0].strip()[:100]}"
+            end = text.find("\n", order.end())
+            said = text[order.start() : end if end >= 0 else len(text)][:300]
+            harm_named = order["program"] is None or _UNASKED.search(said) is not None
+            severity = Severity.ERROR if harm_named else Severity.WARNING
+            yield self.finding(replace(place, line=line), message, severity=severity, doubt=not harm_named)
+        elif order := _SHELL.search(text) or _START.search(text):
             line = text.count("\n", 0, order.start()) + 1
             message = f"rules have an assistant start something: {order[0].strip()[:100]}"
             yield self.finding(replace(place, line=line), message, severity=Severity.WARNING, doubt=True)

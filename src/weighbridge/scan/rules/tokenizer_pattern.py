@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
-from weighbridge.formats.json import JsonReading
+from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.tokenizer import MAX_PATTERN, explodes, patterns
 from weighbridge.scan.rule import Rule
 
+_ADAPTER = "adapter_config.json"
 _TWICE = re.compile(r"\((\?:)?(\\?.|\[[^\[\]]{1,80}\])[*+]\)[*+]")
 """One piece, repeated in itself: nobody needs it, and every engine that goes back and forth needs endless time."""
 
@@ -46,12 +47,10 @@ class TokenizerPattern(Rule):
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a pattern."""
-        if (
-            not isinstance(reading, JsonReading)
-            or "tokenizer" not in (place.parts[-1] if place.parts else place.path).lower()
-        ):
+        name = (place.parts[-1] if place.parts else place.path).lower()
+        if not isinstance(reading, JsonReading) or not ("tokenizer" in name or name.endswith(_ADAPTER)):
             return
-        for path, pattern in patterns(reading):
+        for path, pattern in _adapters(reading) if name.endswith(_ADAPTER) else patterns(reading):
             where = replace(place, line=reading.line(path))
             if len(pattern) > MAX_PATTERN:
                 yield self.finding(where, f"a pattern of {len(pattern)} characters", doubt=True)
@@ -59,3 +58,11 @@ class TokenizerPattern(Rule):
                 severity = Severity.ERROR if _TWICE.fullmatch(part) else None
                 message = f"the pattern repeats a repetition: {part[:80]}"
                 yield self.finding(where, message, severity=severity, doubt=True)
+
+
+def _adapters(reading: JsonReading) -> Iterator[tuple[Path, str]]:
+    """Patterns with which PEFT picks layers by name; a list holds plain names."""
+    for path, item in reading.objects:
+        for key in ("target_modules", "exclude_modules", "layers_pattern", "target_parameters"):
+            if isinstance(item.get(key), str):
+                yield (*path, key), item[key]

@@ -9,6 +9,7 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
+from weighbridge.scan.deployments import deployment, workflow
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.workspaces import (
     assistant,
@@ -50,7 +51,9 @@ class WorkspaceRunsCode(Rule):
     Reads the settings that editors, development containers and coding assistants take from the folder they open (`.vscode`,
     `.devcontainer`, `.idea`, `.claude`, `.cursor`, `.gemini`, `.zed`, `mcp.json`, `.envrc`, `.exrc`): programs and
     interpreters out of the folder, tasks and hooks that start by themselves, servers that are started, commands on the
-    machine itself, rights that are given without asking, addresses to which keys would go.
+    machine itself, rights that are given without asking, addresses to which keys would go. And what starts containers and
+    workflows (Compose, MLflow projects, Kubernetes, GitHub): mounts of the machine's own files, steps of workflows that run
+    what strangers write or send secrets.
 
     ## Why is this bad?
     A model's folder is opened to look at it. These settings turn looking into running: the editor starts the interpreter it
@@ -76,7 +79,7 @@ class WorkspaceRunsCode(Rule):
     name = "workspace-runs-code"
     summary = "settings for an editor, container or assistant start programs when the folder is opened"
     severity = Severity.ERROR
-    formats = ("json", "xml", "text", "script")
+    formats = ("json", "yaml", "xml", "text", "script")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """Twenty findings a file at most."""
@@ -92,6 +95,8 @@ class WorkspaceRunsCode(Rule):
 
 def _seen(reading: Reading, name: str) -> Iterator[Seen]:
     if isinstance(reading, JsonReading):
+        for path, message, harm in (*deployment(name, reading), *workflow(name, reading)):
+            yield Seen(reading.line(path), message, harm)
         for pattern, look in _JSON:
             for path, message, harm in look(reading.objects) if pattern.search(name) else ():
                 yield Seen(reading.line(path), message, harm)
