@@ -158,6 +158,26 @@ def test_a_list_grows_and_is_not_rolled_back(weighbridge, place) -> None:
     assert weighbridge("check", "model", "--recalls", "old.jsonl").code == 0
 
 
+def test_several_lists_are_one_document(weighbridge, place) -> None:
+    words = ("recall", "issue", "--signing-key", "office.key", "--list")
+    assert weighbridge(*words, "one.jsonl").code == 0
+    assert weighbridge(*words, "two.jsonl").code == 0
+    both = b"".join(Path(name).read_bytes() for name in ("one.jsonl", "two.jsonl"))
+    Path("both.jsonl").write_bytes(both + b"not a bundle\n")
+    answer = weighbridge("recall", "show", "both.jsonl", "-f", "json")
+    assert (answer.code, answer.json["action"]) == (0, "show")
+    assert [(one["version"], one["by"]) for one in answer.json["lists"]] == [(1, "office")] * 2
+    assert [problem.partition(":")[0] for problem in answer.json["problems"]] == ["both.jsonl"]
+
+
+def test_what_cannot_be_measured_whole_is_not_recalled(weighbridge, place) -> None:
+    os.mkfifo(place / "data" / "rows.pipe")
+    words = ("recall", "add", "data", "--reason", "x", "--signing-key", "office.key", "-f", "json")
+    answer = weighbridge(*words)
+    assert (answer.code, answer.json["error"]["code"]) == (3, "material-unread")
+    assert not Path("recalls.jsonl").exists()
+
+
 def test_a_forged_list_is_not_continued(weighbridge, place) -> None:
     words = ("recall", "add", f"sha256:{7:064x}", "--reason", "x")
     assert weighbridge(*words, "--signing-key", "anna.key").code == 0

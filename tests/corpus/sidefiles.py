@@ -322,8 +322,8 @@ def others() -> Cases:
     yield unknown(
         "page", "html-frame", "card.html", b"<html><iframe src='http://example.com'></iframe></html>"
     )
-    for number, path in enumerate(("model\u202esrosnetefas.pkl", "x.safetensors.pkl")):
-        yield unknown("name", f"hidden-{number}", path, b"hello\n")
+    yield fail("name", "hidden-0", "model\u202esrosnetefas.pkl", b"hello\n")
+    yield unknown("name", "hidden-1", "x.safetensors.pkl", b"hello\n")
     yield folder("name", "collision", {"A.json": "{}", "a.json": "{}"}, Expect.UNKNOWN)
     yield folder(
         "name", "collision-unicode", {"caf\u00e9.json": "{}", "cafe\u0301.json": "{}"}, Expect.UNKNOWN

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import safetensors
-from tests.statements import Person, subject
+from tests.statements import NOW, Person, subject
 from weighbridge.attest.predicates.recall import Recall, RecallEntry, RecallKind
 from weighbridge.attest.step import Relation
 from weighbridge.check import Ask, Request, weigh
@@ -286,7 +286,7 @@ def swept(*places: Path, recalled: Named, quarantine: Path | None = None) -> dic
     state.mkdir(exist_ok=True)
     (state / "recalls.jsonl").write_bytes(listed(entry(recalled)))
     policy = replace(default_policy(), recalls=Need.REQUIRED)
-    found = sweep(places, lambda path: weighed(path, policy, "sweep", state=state), quarantine)
+    found = sweep(places, lambda path: weighed(path, policy, "sweep", state=state), quarantine, now=NOW)
     return {Path(one.path).name: (one.outcome.value, one.code, one.quarantined) for one in found}
 
 

@@ -1,10 +1,13 @@
 """One fuzz target per parser of hostile bytes. A target takes bytes and may raise nothing but the errors it documents."""
 
 import contextlib
+import functools
 import tempfile
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weighbridge.core.artifact import Member
 from weighbridge.core.budget import Budget, Limits
@@ -14,6 +17,10 @@ from weighbridge.core.source import MemorySource
 from weighbridge.core.value import replace
 from weighbridge.formats import FORMATS, read
 from weighbridge.scan.engine import Scanner
+
+if TYPE_CHECKING:
+    from weighbridge.sign.anchor import KeyAnchor
+    from weighbridge.sign.signer import PemSigner
 
 LIMITS = Limits(bytes=64 * 1024**2, depth=6, members=50_000, seconds=10, memory=16 * 1024**2)
 
@@ -155,14 +162,12 @@ def said(data: bytes) -> None:
 
 def lineage_import(data: bytes) -> None:
     """Cards, edges and bundles in bulk, and the front matter of a README: counted, and never raised."""
-    from datetime import UTC, datetime
-
     from weighbridge.attest.attestation import judge_one
     from weighbridge.lineage.edge import Grade
     from weighbridge.lineage.graph import check_key
     from weighbridge.lineage.intake import Intake, front_matter
 
-    intake = Intake(lambda bundle: judge_one(bundle, (), (), datetime(2026, 11, 23, tzinfo=UTC)))
+    intake = Intake(lambda bundle: judge_one(bundle, (), (), NOW))
     for number, line in enumerate(data.splitlines()[:50]):
         for edge in intake.line(line, f"cards.jsonl:{number}"):
             assert edge.grade is Grade.DECLARED
@@ -170,6 +175,97 @@ def lineage_import(data: bytes) -> None:
             check_key(edge.parent)
     with contextlib.suppress(InputError, LimitError):
         front_matter(b"---\n" + data[:20_000] + b"\n---\n")
+
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@functools.cache
+def somebody() -> tuple["PemSigner", "KeyAnchor"]:
+    """A key that may call back, so that what a target states is read to its end."""
+    from weighbridge.sign import keys
+    from weighbridge.sign.anchor import KeyAnchor
+    from weighbridge.sign.signer import PemSigner
+
+    private = keys.generate("ed25519")
+    public = keys.public_pem(private.public_key())
+    anchor = KeyAnchor(name="office", roles=("recall",), public_key_pem=public)
+    return PemSigner(keys.private_pem(private)), anchor
+
+
+def recall_lists(data: bytes) -> None:
+    """A file of lists; and the bytes as what somebody who may call back has signed: it counts, or it is told why not."""
+    from weighbridge.evidence.recalls import read_lists
+    from weighbridge.sign.signer import sign_statement
+
+    signer, anchor = somebody()
+    read_lists([("recalls.jsonl", data)], [anchor], (), NOW)
+    lists, problems = read_lists([("recalls.jsonl", sign_statement(data, signer))], [anchor], (), NOW)
+    assert len(lists) + len(problems) == 1
+    assert all(one.issued.tzinfo for one in lists)
+
+
+def layouts(data: bytes) -> None:
+    """An in-toto layout and a link, as they stand and as signed by the layout's owner: an answer, whatever it is."""
+    import base64
+    import json
+
+    from weighbridge.attest.intoto import verify_layout
+    from weighbridge.attest.intoto.metadata import key_of_pem
+    from weighbridge.core.manifest import Manifest
+    from weighbridge.sign.dsse import PAYLOAD_TYPE, pae
+    from weighbridge.sign.signer import sign_statement
+
+    signer, anchor = somebody()
+    owner, nothing = key_of_pem(anchor.public_key_pem), Manifest(entries=())
+    assert verify_layout(data, [owner], {}, nothing, NOW).outcome is not Outcome.PASS
+    envelope = json.loads(sign_statement(data, signer))["dsseEnvelope"]
+    signature = base64.b64decode(envelope["signatures"][0]["sig"])
+    assert owner.verifies(signature, pae(data))
+    envelope["signatures"][0]["keyid"] = "0" * 64
+    assert envelope["payloadType"] == PAYLOAD_TYPE
+    whole = json.dumps(envelope).encode()
+    verify_layout(whole, [owner], {"train.00000000.link": data, "test.00000000.link": whole}, nothing, NOW)
+
+
+def log_files(data: bytes) -> None:
+    """What a log shows and what its operator and its readers keep: notes, proofs, entries, policies, `log.toml`."""
+    from weighbridge.cli.log.folder import CONFIG, read_folder
+    from weighbridge.core.errors import TrustError, UsageError
+    from weighbridge.tlog.checkpoint import read_checkpoint
+    from weighbridge.tlog.entry import read_entry, write_entry
+    from weighbridge.tlog.note import read_note
+    from weighbridge.tlog.policy import read_policy
+    from weighbridge.tlog.proof import read_proofs
+
+    with contextlib.suppress(InputError):
+        assert read_entry(write_entry(read_entry(data))) == read_entry(data)
+    with contextlib.suppress(InputError):
+        read_checkpoint(read_note(data, "the note").text)
+    with contextlib.suppress(InputError, LimitError):
+        read_proofs(data)
+    with contextlib.suppress(InputError, LimitError, TrustError):
+        read_policy(data, "the policy")
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(UsageError):
+        Path(folder, CONFIG).write_bytes(data)
+        assert read_folder(Path(folder)).origin
+
+
+def quarantine_record(data: bytes) -> None:
+    """The record of a contribution and of its release: read, or damaged."""
+    from weighbridge.core.wire import write_json
+    from weighbridge.pipeline.quarantine import RECORD, RELEASED, Quarantine
+
+    identity = "0" * 64
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, identity).mkdir()
+        Path(folder, identity, RECORD).write_bytes(data)
+        Path(folder, identity, RELEASED).write_bytes(data)
+        with contextlib.suppress(InputError):
+            quarantine = Quarantine(Path(folder))
+            record = quarantine.record(identity)
+            quarantine.released(record)
+            write_json([record.received, record.verdict, [dict(one) for one in record.findings]])
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -186,4 +282,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "weights": weights,
     "graphs": graphs,
     "lineage-import": lineage_import,
+    "recall-lists": recall_lists,
+    "layouts": layouts,
+    "log-files": log_files,
+    "quarantine-record": quarantine_record,
 }

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import process, statements
-from weighbridge.core.statement import Named
+from tests.statements import THEN
+from weighbridge.attest.predicates.review import TYPE as REVIEW
+from weighbridge.core.statement import Named, Statement
+from weighbridge.pipeline.quarantine import Quarantine
+from weighbridge.pipeline.release import subjects_of
 from weighbridge.signing import Wish, sign_model
 
 ASK = ["--approvals", "safety=1,lead=1", "--waivers", "lead"]
@@ -295,7 +299,37 @@ def test_a_record_that_is_none(intake, here, text):
     identity = add(intake)
     (here / "q" / identity / "record.json").write_text(text)
     answer = intake("list")
-    assert answer.json["error"]["code"] in ("quarantine-damaged", "bad-json")
+    assert (answer.code, answer.json["error"]["code"]) == (3, "quarantine-damaged")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"size": ', '"size": 1e999, "was": '), ('"files": "', '"files": 7, "was": "')]
+)
+def test_a_record_with_other_values(intake, here, old, new):
+    identity = add(intake)
+    path = here / "q" / identity / "record.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    answer = intake("list")
+    assert (answer.code, answer.json["error"]["code"]) == (3, "quarantine-damaged")
+
+
+def test_a_review_that_nobody_can_read_may_be_a_rejection(intake, here, team):
+    """Signed by somebody of the keyring, in words that this version does not know."""
+    identity = add(intake)
+    agree(intake, identity)
+    dana = team.people["dana"]
+    said = Statement(
+        subjects=subjects_of(Quarantine(here / "q").record(identity)),
+        predicate_type=REVIEW,
+        predicate={"decision": "veto", "time": THEN, "role": "lead"},
+    )
+    with (here / "q" / identity / "reviews.jsonl").open("ab") as file:
+        file.write(dana.signs(said))
+    assert intake("show", identity, *ASK).json["state"] == "quarantined"
+    assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["review-unread"]
+    assert not (here / "models/adapter").exists()
 
 
 def test_a_quarantine_that_everybody_may_write(intake, here):

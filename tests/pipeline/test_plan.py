@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from tests.pipeline.conftest import git, statements
+from tests.statements import NOW, THEN
 from weighbridge.attest.predicates.plan import plan_named
+from weighbridge.attest.predicates.review import TYPE as REVIEW
 from weighbridge.attest.predicates.training import Training
-from weighbridge.core.statement import Named
+from weighbridge.core.statement import Named, Statement
 from weighbridge.pipeline.plan import load
 from weighbridge.trust.keyring import load_keyring, revoke_identity
 
@@ -218,6 +220,17 @@ def test_approvals_without_a_role_or_only_comments(team, plan, made, start, tmp_
 def test_a_rejection_stands(approved, approve, start, tmp_path):
     assert approve("dora", "lead", "--comment", "not on this data", verb="reject").code == 0
     assert refused(start(), tmp_path) == ["rejected"]
+
+
+def test_what_a_reviewer_says_in_unknown_words_may_be_a_rejection(team, approved, made, start, tmp_path):
+    dana, eve = team.people["dana"], team.stranger("eve")
+    said = Statement(
+        subjects=(plan_named(made[1]),), predicate_type=REVIEW, predicate={"decision": "veto", "time": THEN}
+    )
+    add(approved, eve.signs(said))
+    assert load(approved, load_keyring(team.trust), NOW).reasons == ()
+    add(approved, dana.signs(said))
+    assert refused(start(), tmp_path) == ["review-unread"]
 
 
 def test_somebody_unknown_cannot_reject(team, approved, made, start):

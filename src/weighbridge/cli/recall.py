@@ -18,6 +18,7 @@ EXAMPLES = (
     'weighbridge recall add ./xray-data --kind dataset --reason "labels were poisoned" --signing-key recall.key',
     "weighbridge recall update recalls.jsonl",
 )
+SCHEMA = "weighbridge.recall/v1"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +136,9 @@ def _write(options: argparse.Namespace) -> int:
     )
     word = {"add": "RECALLED", "lift": "LIFTED", "issue": "ISSUED"}[options.verb]
     more = {"list": options.list, **(_reach(options, recall.entries[-1]) if options.verb == "add" else {})}
-    return _print(options, recall, word, f"{options.list}  version {recall.version}", more)
+    lines = [f"{word}  {options.list}  version {recall.version}", *_entries(recall)]
+    _answer(options, {**_said(recall), **more}, [*lines, *_reached(more.get("descendants"))])
+    return 0
 
 
 def _reach(options: argparse.Namespace, entry: "RecallEntry") -> dict[str, Any]:
@@ -186,22 +189,18 @@ def _target(options: argparse.Namespace) -> "Named | str":
 
         return keys.fingerprint(keys.load_public(path.read_bytes()[: 1024**2]))
     if kind in (RecallKind.MODEL, RecallKind.DATASET) and path.exists():
-        from weighbridge.attest.subject import subject_of
-        from weighbridge.check import bundles_of
-        from weighbridge.measure import Plan, measure
-        from weighbridge.store import open_artifact
+        from weighbridge.pipeline.material import measured
 
-        artifact = open_artifact(text, exclude=bundles_of(path)[1])
-        manifest = measure(artifact, Plan(tensors=True)).manifest
-        return subject_of(artifact.name, manifest, single=artifact.single).what
+        return measured(path).what
     return target_of(text, kind)
 
 
 def _show(options: argparse.Namespace) -> int:
-    from weighbridge.core.errors import TrustError
+    from weighbridge.core.errors import ExitCode, TrustError
+    from weighbridge.core.moment import seconds_since, told_age
     from weighbridge.evidence import mark
     from weighbridge.evidence.find import read_named
-    from weighbridge.evidence.recalls import read_lists, told_age
+    from weighbridge.evidence.recalls import Unreadable, read_lists
     from weighbridge.recall.lists import WHO_MAY
 
     keyring, now = _keyring(options), datetime.now(UTC)
@@ -215,16 +214,15 @@ def _show(options: argparse.Namespace) -> int:
         why = "; ".join(problems) or "no list was seen on this machine"
         next_step = WHO_MAY if problems else "weighbridge recall update FILE"
         raise TrustError("recalls-untrusted", f"there is no list that counts: {why}", next_step)
+    unread = [problem for problem in problems if isinstance(problem, Unreadable)]
+    lines = []
     for one in found:
-        age = told_age(max(0, (now - one.issued).days))
-        _print(
-            options,
-            one.recall,
-            "LIST",
-            f"version {one.recall.version}, {age}, signed by {one.by}",
-            {"by": one.by},
-        )
-    return 0
+        age = told_age(seconds_since(one.issued, now))
+        lines += [f"LIST  version {one.recall.version}, {age}, signed by {one.by}", *_entries(one.recall)]
+    lines += [f"LEFT OUT  {problem}" for problem in problems]
+    body = {"lists": [{**_said(one.recall), "by": one.by} for one in found], "problems": list(problems)}
+    _answer(options, body, lines)
+    return int(ExitCode.UNDECIDED if unread else ExitCode.DONE)
 
 
 def _update(options: argparse.Namespace) -> int:
@@ -234,33 +232,36 @@ def _update(options: argparse.Namespace) -> int:
 
     ((name, data),) = read_named([options.list])
     now, state = datetime.now(UTC), mark.state_dir(os.environ, Path.home())
-    for one in lists.update(name, data, _keyring(options), state, now):
-        _print(
-            options,
-            one.recall,
-            "UPDATED",
-            f"version {one.recall.version}, signed by {one.by}",
-            {"by": one.by},
-        )
+    found = lists.update(name, data, _keyring(options), state, now)
+    lines = []
+    for one in found:
+        lines += [f"UPDATED  version {one.recall.version}, signed by {one.by}", *_entries(one.recall)]
+    _answer(options, {"lists": [{**_said(one.recall), "by": one.by} for one in found]}, lines)
     return 0
 
 
-def _print(options: argparse.Namespace, recall: "Recall", word: str, title: str, more: dict[str, Any]) -> int:
+def _said(recall: "Recall") -> dict[str, Any]:
     from weighbridge.attest.predicates import recall as predicate
+
+    return predicate.write(recall)
+
+
+def _entries(recall: "Recall") -> list[str]:
+    return [f"  {_line(entry)}" for entry in recall.entries]
+
+
+def _answer(options: argparse.Namespace, body: dict[str, Any], lines: list[str]) -> None:
+    """One JSON document, or lines for people; with `--quiet` those that begin at the margin."""
     from weighbridge.cli.output import write
     from weighbridge.core.text import visible
     from weighbridge.core.wire import write_json
 
     if options.format == "json":
-        document = {"schema": "weighbridge.recall/v1", "command": "recall", **predicate.write(recall), **more}
+        document = {"schema": SCHEMA, "command": "recall", "action": options.verb, **body}
         write(write_json(document, indent=2).decode(), options.output)
-        return 0
-    lines = [f"{word}  {visible(title)}"]
-    if not options.quiet:
-        lines += [f"  {_line(entry)}" for entry in recall.entries]
-        lines += _reached(more.get("descendants"))
-    write("\n".join(lines), options.output)
-    return 0
+        return
+    shown = [line for line in lines if not (options.quiet and line.startswith(" "))]
+    write("\n".join(visible(line, 2000) for line in shown), options.output)
 
 
 def _reached(found: dict[str, Any] | None) -> list[str]:

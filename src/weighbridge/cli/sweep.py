@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.places and not places[0].is_dir():
         raise UsageError("no-such-path", f'there is no cache at "{places[0]}"', "weighbridge sweep PLACE")
     quarantine = Path(options.quarantine) if options.quarantine else None
-    swept = list(sweep(places, _weigher(options), quarantine))
+    swept = list(sweep(places, _weigher(options), quarantine, now=datetime.now(UTC)))
     if options.format == "json":
         document = {
             "schema": "weighbridge.sweep/v1",
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if Outcome.FAIL in outcomes else 3 if Outcome.UNKNOWN in outcomes else 0
 
 
-def _hub(environment: "os._Environ[str]") -> Path:
+def _hub(environment: Mapping[str, str]) -> Path:
     """Where the Hub's client keeps models (its documented variables)."""
     if environment.get("HF_HUB_CACHE"):
         return Path(environment["HF_HUB_CACHE"])

@@ -155,7 +155,9 @@ def _drawn(chain: Node, attestations: Sequence[Attestation], subject: Subject) -
     steps += f", {numbers.claimed} only claimed" if numbers.claimed else ""
     steps += f", {counted(numbers.unstated, 'end')} unknown" if numbers.unstated else ""
     about = Index(attestations, subject).about(subject.what)
-    made = [one for one in about for step in (told_step(one),) if one.is_signed and step and not step.only_looks]
+    made = [
+        one for one in about for step in (told_step(one),) if one.is_signed and step and not step.only_looks
+    ]
     if made:
         by = ", ".join(dict.fromkeys(one.signer.by for one in made))
         return Evidence(question="traced", outcome=Outcome.PASS, why=steps, by=by)

@@ -42,6 +42,7 @@ CHUNKED = "__msgpack_chunked_array__"
 _FIXED: dict[int, str] = {
     0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q",
 }  # fmt: skip
+_STRUCTS = {byte: struct.Struct(form) for byte, form in _FIXED.items()}
 _LENGTHS: dict[int, tuple[str, int]] = {
     0xC4: ("bin", 1), 0xC5: ("bin", 2), 0xC6: ("bin", 4), 0xC7: ("ext", 1), 0xC8: ("ext", 2), 0xC9: ("ext", 4),
     0xD9: ("str", 1), 0xDA: ("str", 2), 0xDB: ("str", 4), 0xDC: ("array", 2), 0xDD: ("array", 4), 0xDE: ("map", 2),
@@ -125,6 +126,27 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
 Path = tuple[str, ...]
 
 
+def _plain(work: _Work, at: int, end: int) -> tuple[Any, int] | None:
+    """A number or a short string that lies in the window, as nearly all values of a table do; None for all others."""
+    window, low = work.window, at - work.base
+    if at >= end or not 0 <= low < len(window) or work.items >= MAX_ITEMS:
+        return None
+    value: Any
+    byte = window[low]
+    if byte <= 0x7F or byte >= 0xE0:
+        value, stop = (byte if byte <= 0x7F else byte - 0x100), at + 1
+    elif 0xA0 <= byte <= 0xBF:
+        value, stop = Span(at + 1, byte & 0x1F), at + 1 + (byte & 0x1F)
+    elif (form := _STRUCTS.get(byte)) is not None and low + 1 + form.size <= len(window):
+        value, stop = form.unpack_from(window, low + 1)[0], at + 1 + form.size
+    else:
+        return None
+    if stop > end:
+        return None
+    work.items += 1
+    return value, stop
+
+
 def _value(work: _Work, at: int, end: int, path: Path, depth: int) -> tuple[Any, int]:
     """One value and where it ends: scalars as they are, bytes and strings as `Span`, maps as small dictionaries."""
     work.items += 1
@@ -140,7 +162,7 @@ def _value(work: _Work, at: int, end: int, path: Path, depth: int) -> tuple[Any,
     if byte >= 0xE0:
         return byte - 0x100, at
     if byte in _FIXED:
-        form = struct.Struct(_FIXED[byte])
+        form = _STRUCTS[byte]
         return form.unpack(work.take(at, form.size, end))[0], at + form.size
     if byte in (0xC0, 0xC2, 0xC3):
         return {0xC0: None, 0xC2: False, 0xC3: True}[byte], at
@@ -185,10 +207,14 @@ def _header(work: _Work, byte: int, at: int, end: int) -> tuple[str, int, int]:
 def _array(work: _Work, at: int, count: int, end: int, path: Path, depth: int) -> tuple[Any, int]:
     kept: list[Any] = []
     for index in range(count):
-        value, at = _value(work, at, end, (*path, str(index)) if depth < 32 else path, depth + 1)
+        plain = _plain(work, at, end) if depth < MAX_DEPTH else None
+        if plain is not None:
+            value, at = plain
+        else:
+            value, at = _value(work, at, end, (*path, str(index)) if depth < 32 else path, depth + 1)
+            _list(work, value, (*path, str(index)))
         if index < MAX_KEPT:
             kept.append(value)
-        _list(work, value, (*path, str(index)))
     return tuple(kept), at
 
 
@@ -196,7 +222,8 @@ def _map(work: _Work, at: int, count: int, end: int, path: Path, depth: int) -> 
     kept: dict[str, Any] = {}
     seen: set[str] = set()
     for _ in range(count):
-        key, at = _value(work, at, end, path, depth + 1)
+        plain = _plain(work, at, end) if depth < MAX_DEPTH else None
+        key, at = plain if plain is not None else _value(work, at, end, path, depth + 1)
         name = _key(work, key, end)
         if name is None:
             work.gap("a key that is neither a text nor a number", at)
@@ -207,7 +234,8 @@ def _map(work: _Work, at: int, count: int, end: int, path: Path, depth: int) -> 
             )
         elif len(seen) < MAX_ITEMS // 10:
             seen.add(name)
-        value, at = _value(work, at, end, (*path, name), depth + 1)
+        plain = _plain(work, at, end) if depth < MAX_DEPTH else None
+        value, at = plain if plain is not None else _value(work, at, end, (*path, name), depth + 1)
         if len(kept) < MAX_KEPT:
             kept[name] = value
     chunked = kept.get(CHUNKED) is True

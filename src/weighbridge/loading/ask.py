@@ -19,7 +19,7 @@ from weighbridge.policy import Policy, default_policy, find_policy, load_policy
 from weighbridge.policy.words import Need
 from weighbridge.sign.anchor import Anchor
 from weighbridge.store import Links, in_hub_cache, read_beside
-from weighbridge.trust.keyring import Keyring, from_public_key, load_keyring
+from weighbridge.trust.keyring import Keyring, from_public_key, keyring_dir, load_keyring
 
 MAX_KEY = 1024**2
 
@@ -83,7 +83,7 @@ class Asked:
         given: tuple[Anchor, ...] = tuple(from_public_key(pem, name) for name, pem in self.keys)
         if given and self.trust is None:
             return Keyring(anchors=given)
-        folder = _trust_dir(self.trust or policy.settings.trust_dir)
+        folder = keyring_dir(self.trust or policy.settings.trust_dir, os.environ, Path.home())
         if not folder.is_dir():
             if self.trust is not None:
                 raise UsageError(

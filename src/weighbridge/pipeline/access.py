@@ -17,6 +17,7 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.pipeline.reason import Reason
+from weighbridge.sign.anchor import SignerCheck
 from weighbridge.store import read_beside
 
 MAX_POLICY = 1024**2
@@ -42,6 +43,13 @@ class Principal:
     name: str
     key: str
     roles: tuple[str, ...]
+
+
+def principal_of(signer: SignerCheck) -> Principal | None:
+    """Who signed, as a Cedar policy sees them; None where that is nobody of the keyring."""
+    if signer.outcome is not Outcome.PASS:
+        return None
+    return Principal(name=signer.by, key=signer.key, roles=signer.roles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

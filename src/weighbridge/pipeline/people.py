@@ -47,6 +47,8 @@ class Tally:
     left_out: tuple[tuple[str, str], ...] = ()
     """(who, why their review does not count)."""
     rejected: tuple[Vote, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+    """(who or where, why): what nobody could read and may be a rejection, by somebody of the keyring or beyond a limit."""
     lacking: Wanted = ()
     """(role, how many people are missing)."""
 
@@ -96,7 +98,7 @@ def tally(
     people: People,
 ) -> Tally:
     """Count the approvals of one thing. `own`: marks of those whose own it is, who never count."""
-    votes, left_out = _votes(attestations, is_about, people)
+    votes, left_out, unread = _votes(attestations, is_about, people)
     rejected = tuple(vote for vote in votes if vote.review.decision is Decision.REJECT)
     candidates: list[Vote] = []
     for vote in votes:
@@ -108,17 +110,22 @@ def tally(
     counted, lacking = _fill(wanted, candidates)
     names = {id(vote) for vote in counted}
     left_out += [(vote.by, "counts once, in one role") for vote in candidates if id(vote) not in names]
-    return Tally(counted=counted, left_out=tuple(left_out), rejected=rejected, lacking=lacking)
+    return Tally(
+        counted=counted, left_out=tuple(left_out), rejected=rejected, unread=tuple(unread), lacking=lacking
+    )
 
 
 def _votes(
     attestations: Sequence[Attestation], is_about: Callable[[Statement], bool], people: People
-) -> tuple[list[Vote], list[tuple[str, str]]]:
+) -> tuple[list[Vote], list[tuple[str, str]], list[tuple[str, str]]]:
+    """The votes, what does not count, and what may be a rejection that nobody could read."""
     votes: list[Vote] = []
     left_out: list[tuple[str, str]] = []
+    unread: list[tuple[str, str]] = []
     for one in attestations:
         if one.statement is None:
-            left_out.append((one.source, one.why or "it cannot be read"))
+            official = one.signer.outcome is Outcome.PASS or one.code.startswith("limit-")
+            (unread if official else left_out).append((one.source, one.why or "it cannot be read"))
             continue
         if one.statement.predicate_type != REVIEW:
             continue
@@ -131,11 +138,11 @@ def _votes(
             try:
                 review = predicates.read(one.statement)
             except InputError as error:
-                left_out.append((who, error.message))
+                unread.append((who, error.message))
                 continue
             marks = people.all_of(marks_of(one.signer))
             votes.append(Vote(one.signer.by, marks, frozenset(one.signer.roles), review))
-    return votes, left_out
+    return votes, left_out, unread
 
 
 def _why_not(vote: Vote, own: Marks, wanted: Wanted) -> str:
@@ -202,12 +209,26 @@ def _seat(
     return False
 
 
+def unfit(one: Attestation, role: str) -> tuple[Reason, ...]:
+    """Why a review that is about to be written would not count, whatever it is about: for who signs it, and as what."""
+    if not one.is_signed:
+        why = f"nobody of the keyring signs it: {visible(one.signer.why, 200)}"
+        return (Reason(code="reviewer-unknown", why=why),)
+    if role in one.signer.roles:
+        return ()
+    why = f'{visible(one.signer.by, 80)} does not have the role "{visible(role, 40)}" in the keyring'
+    return (Reason(code="reviewer-role", why=why),)
+
+
 def reasons(counted: Tally) -> tuple[Reason, ...]:
     """Why the approvals are not enough; () where they are."""
     found: list[Reason] = []
     if counted.rejected:
         who = some([vote.by for vote in counted.rejected])
         found.append(Reason(code="rejected", why=f"rejected by {who}"))
+    for who, why in counted.unread:
+        told = f"what {visible(who, 80)} says, which may be a rejection, cannot be read: {visible(why, 200)}"
+        found.append(Reason(code="review-unread", why=told))
     for role, count in counted.lacking:
         by = [vote.by for vote in counted.counted if vote.review.role == role]
         given = f", given by {some(by)}" if by else ""

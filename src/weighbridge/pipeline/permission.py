@@ -15,7 +15,7 @@ from weighbridge.core.statement import Named, Statement, write_statement
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.pipeline import git
-from weighbridge.pipeline.access import Access, Principal, refusal
+from weighbridge.pipeline.access import Access, Principal, principal_of, refusal
 from weighbridge.pipeline.material import Measured
 from weighbridge.pipeline.plan import Standing, is_over, load
 from weighbridge.pipeline.reason import Reason, refuse
@@ -66,14 +66,15 @@ def permit_of(
 
     The plan's approvals and end are looked at now, before anything large is measured, and again after that.
     """
-    standing = load(path, keyring, datetime.now(UTC))
-    refuse(_refused(standing), _unfit(standing, wish, access), f"weighbridge plan show {path}")
+    started = datetime.now(UTC)
+    standing = load(path, keyring, started)
+    refuse(_refused(standing), _unfit(standing, wish, access, started), f"weighbridge plan show {path}")
 
     def permit(materials: Sequence[Measured], code: git.Code | None) -> Permit:
         now = datetime.now(UTC)
         again = load(path, keyring, now)
         found = [
-            *_unfit(again, wish, access),
+            *_unfit(again, wish, access, now),
             *_inputs(again, materials),
             *_code(again, wish, materials, code),
         ]
@@ -82,7 +83,7 @@ def permit_of(
                 Reason(code="bad-plan", why="the plan was exchanged while the materials were measured")
             )
         if access is not None:
-            found += refusal(access, principal_of(signers, keyring), "run", again.resource)
+            found += refusal(access, principal_holding(signers, keyring), "run", again.resource)
         refuse(_refused(again), found, f"weighbridge plan show {path}")
         return Permit(plan=again.digest)
 
@@ -93,10 +94,10 @@ def _refused(standing: Standing) -> str:
     return f'the plan "{visible(standing.plan.name, 80)}" does not let this run start'
 
 
-def _unfit(standing: Standing, wish: Wish, access: Access | None) -> list[Reason]:
+def _unfit(standing: Standing, wish: Wish, access: Access | None, now: datetime) -> list[Reason]:
     """What can be said of the plan itself."""
     plan, found = standing.plan, list(standing.reasons)
-    if is_over(plan, datetime.now(UTC)):
+    if is_over(plan, now):
         found.append(Reason(code="plan-over", why=f"the plan ended at {plan.valid_until}"))
     if plan.step != wish.name:
         why = f'the plan is for the step "{visible(plan.step, 60)}", not for "{visible(wish.name, 60)}"'
@@ -240,7 +241,7 @@ def _module(wish: Wish, code: git.Code | None, folders: Sequence[Path]) -> bool:
     return False
 
 
-def principal_of(signers: Sequence[AnySigner], keyring: Keyring) -> Principal | None:
+def principal_holding(signers: Sequence[AnySigner], keyring: Keyring) -> Principal | None:
     """Who of the keyring holds these keys: each signs a sentence that says nothing. None where that cannot be told.
 
     A keyless signer is not asked: whatever it signs is published.
@@ -257,5 +258,5 @@ def principal_of(signers: Sequence[AnySigner], keyring: Keyring) -> Principal | 
         bundle = read_line(sign_statement(probe, signer), "the signer")
         one = judge_one(bundle, keyring.anchors, keyring.authorities, datetime.now(UTC))
         if one.is_signed:
-            return Principal(name=one.signer.by, key=one.signer.key, roles=one.signer.roles)
+            return principal_of(one.signer)
     return None

@@ -23,9 +23,9 @@ from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.pipeline.access import Access, Principal, Resource, refusal
+from weighbridge.pipeline.access import Access, Resource, principal_of, refusal
 from weighbridge.pipeline.material import measured
-from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally
+from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally, unfit
 from weighbridge.pipeline.reason import Reason, refuse
 from weighbridge.pipeline.statements import append, payload_of, signed_lines
 from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, read_lines
@@ -262,30 +262,19 @@ def _why_not(
         found += plan.reasons
     for one in judged:
         found += _why_not_by(plan, said, one, people)
-        principal = (
-            Principal(name=one.signer.by, key=one.signer.key, roles=one.signer.roles)
-            if one.is_signed
-            else None
-        )
         if plan.plan.cedar and (access is None or access.digest != plan.plan.cedar):
             found.append(
                 Reason(code="plan-other-cedar", why="the plan names another Cedar policy than the one given")
             )
-        found += refusal(access, principal, "approve", plan.resource)
+        found += refusal(access, principal_of(one.signer), "approve", plan.resource)
     return tuple(found)
 
 
 def _why_not_by(plan: Standing, said: Review, one: Attestation, people: People) -> list[Reason]:
-    if not one.is_signed:
-        why = f"nobody of the keyring signs it: {visible(one.signer.why, 200)}"
-        return [Reason(code="reviewer-unknown", why=why)]
-    who, marks = visible(one.signer.by, 80), people.all_of(marks_of(one.signer))
-    found: list[Reason] = []
-    if said.role not in one.signer.roles:
-        why = f'{who} does not have the role "{visible(said.role, 40)}" in the keyring'
-        found.append(Reason(code="reviewer-role", why=why))
-    if said.decision is not Decision.APPROVE:
+    found = [*unfit(one, said.role)]
+    if not one.is_signed or said.decision is not Decision.APPROVE:
         return found
+    who, marks = visible(one.signer.by, 80), people.all_of(marks_of(one.signer))
     if said.role not in dict(plan.plan.approvals):
         asked = ", ".join(role for role, _ in plan.plan.approvals)
         found.append(

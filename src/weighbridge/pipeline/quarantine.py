@@ -23,7 +23,7 @@ from typing import Any
 
 from weighbridge.check import Ask, Request, weigh
 from weighbridge.core.durable import make_folder, one_writer, sync_folder, write_file
-from weighbridge.core.errors import BrokenError, InputError, UsageError
+from weighbridge.core.errors import BrokenError, InputError, LimitError, UsageError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Finding, Severity
 from weighbridge.core.manifest import Digest
@@ -193,8 +193,8 @@ class Quarantine:
         if data is None:
             raise _damaged(identity, "its record is not there")
         try:
-            record = _read_record(read_json(data, "the record", limit=MAX_RECORD), data)
-        except (KeyError, TypeError, ValueError, AttributeError):
+            record = read_record(data)
+        except (InputError, LimitError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise _damaged(identity, "its record cannot be read") from None
         if record.id != identity:
             raise _damaged(identity, "its record is of another contribution")
@@ -245,6 +245,9 @@ def error_rows(report: Report) -> tuple[dict[str, Any], ...]:
     """The findings of severity error, as they are written down; sorted, so that equal findings read the same."""
     rows = [_row(one) for one in report.findings if one.severity is Severity.ERROR]
     return tuple(sorted(rows, key=lambda row: write_json(row)))
+
+
+_FINDING = ("rule", "severity", "path", "message")
 
 
 def _row(one: Finding) -> dict[str, Any]:
@@ -305,7 +308,12 @@ def _document(
     }  # fmt: skip
 
 
-def _read_record(document: Any, data: bytes) -> Record:
+def read_record(data: bytes) -> Record:
+    """What `_document` wrote.
+
+    Raises for what is no record: `InputError`, `LimitError`, and what indexing a value of another shape raises.
+    """
+    document = read_json(data, "the record", limit=MAX_RECORD)
     if document["schema"] != SCHEMA or not all(isinstance(one, str) for one in document["contributorKeys"]):
         raise ValueError(SCHEMA)
     digests = document["digests"]
@@ -324,7 +332,7 @@ def _read_record(document: Any, data: bytes) -> Record:
         size=sum(int(one["size"]) for one in document["files"]),
         received=str(document["received"]),
         verdict=str(document["scan"]["verdict"]),
-        findings=tuple(dict(one) for one in document["scan"]["findings"]),
+        findings=tuple({key: str(one[key]) for key in _FINDING} for one in document["scan"]["findings"]),
         signatures=tuple(Signed(by=str(one["by"]), key=str(one["key"])) for one in document["signatures"]),
         digest=f"sha256:{sha256(data).hexdigest()}",
     )

@@ -23,10 +23,10 @@ from weighbridge.core.text import counted, some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.core.wire import write_json
 from weighbridge.evidence import statements_path
-from weighbridge.pipeline.access import Access, Principal, Resource, refusal
+from weighbridge.pipeline.access import Access, Resource, principal_of, refusal
 from weighbridge.pipeline.copying import copy_again, copy_beside, sync_tree
-from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally
-from weighbridge.pipeline.permission import principal_of
+from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally, unfit
+from weighbridge.pipeline.permission import principal_holding
 from weighbridge.pipeline.quarantine import (
     RELEASED,
     Quarantine,
@@ -72,7 +72,7 @@ class State:
             return "released"
         if self.tally.rejected:
             return "rejected"
-        return "approved" if not self.tally.lacking else "quarantined"
+        return "approved" if not (self.tally.lacking or self.tally.unread) else "quarantined"
 
 
 def subjects_of(record: Record) -> tuple[Named, ...]:
@@ -210,16 +210,10 @@ def _why_not(
 def _why_not_by(
     before: State, said: Review, one: Attestation, rules: Rules, people: People, waive: bool
 ) -> list[Reason]:
-    if not one.is_signed:
-        why = f"nobody of the keyring signs it: {visible(one.signer.why, 200)}"
-        return [Reason(code="reviewer-unknown", why=why)]
-    who, marks = visible(one.signer.by, 80), people.all_of(marks_of(one.signer))
-    found: list[Reason] = []
-    if said.role not in one.signer.roles:
-        why = f'{who} does not have the role "{visible(said.role, 40)}" in the keyring'
-        found.append(Reason(code="reviewer-role", why=why))
-    if said.decision is not Decision.APPROVE:
+    found = [*unfit(one, said.role)]
+    if not one.is_signed or said.decision is not Decision.APPROVE:
         return found
+    who, marks = visible(one.signer.by, 80), people.all_of(marks_of(one.signer))
     if marks & before.own:
         found.append(
             Reason(code="own-approval", why=f"{who} contributed it, by name, by key or by signature")
@@ -229,8 +223,7 @@ def _why_not_by(
             Reason(code="waiver-role", why=f'the role "{visible(said.role, 40)}" may not waive findings')
         )
     if rules.access is not None:
-        principal = Principal(name=one.signer.by, key=one.signer.key, roles=one.signer.roles)
-        found += refusal(rules.access, principal, "approve", resource_of(before))
+        found += refusal(rules.access, principal_of(one.signer), "approve", resource_of(before))
     return found
 
 
@@ -259,7 +252,7 @@ def release(
     state = state_of(quarantine, record, rules, keyring, now)
     found = [*reasons(state.tally)]
     if rules.access is not None:
-        found += refusal(rules.access, principal_of(signers, keyring), "admit", resource_of(state))
+        found += refusal(rules.access, principal_holding(signers, keyring), "admit", resource_of(state))
     refuse(f'"{visible(record.name)}" stays in quarantine', found)
     make_folder(folder)
     target, content = folder / record.name, quarantine.content(record)

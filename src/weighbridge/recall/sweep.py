@@ -5,16 +5,18 @@ Found are snapshots of the Hub's cache and folders that hold files with a model'
 question, `current`. What is recalled is moved, whole and at once, into the quarantine, with a record of where it was.
 """
 
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from weighbridge.core.durable import write_file
 from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
 from weighbridge.core.evidence import Evidence, Outcome
+from weighbridge.core.moment import write_moment
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass, replace
@@ -80,9 +82,12 @@ def find_models(places: Iterable[Path]) -> Iterator[Path]:
 
 
 def sweep(
-    places: Iterable[Path], weigh: Callable[[Path], Report], quarantine: Path | None = None
+    places: Iterable[Path], weigh: Callable[[Path], Report], quarantine: Path | None = None, *, now: datetime
 ) -> Iterator[Swept]:
-    """Weigh every model below the places; move what is recalled. What cannot be weighed or moved is UNKNOWN or told."""
+    """Weigh every model below the places; move what is recalled. What cannot be weighed or moved is UNKNOWN or told.
+
+    `now` is what the records of what was moved say. Raises `UsageError` (`no-such-path`, `limit-members`).
+    """
     for path in find_models(places):
         if quarantine and path.resolve().is_relative_to(quarantine.resolve()):
             continue
@@ -93,13 +98,13 @@ def sweep(
                 path=str(path), outcome=Outcome.UNKNOWN, why=_why(error), code=_code(error, "unreadable")
             )
             continue
-        yield _moved(swept, path, quarantine) if quarantine and swept.outcome is Outcome.FAIL else swept
+        yield _moved(swept, path, quarantine, now) if quarantine and swept.outcome is Outcome.FAIL else swept
 
 
-def _moved(swept: Swept, path: Path, quarantine: Path) -> Swept:
+def _moved(swept: Swept, path: Path, quarantine: Path, now: datetime) -> Swept:
     """What is recalled stays recalled, also where it cannot be moved; and the others are still looked at."""
     try:
-        return replace(swept, quarantined=str(_move(path, quarantine, swept)))
+        return replace(swept, quarantined=str(_move(path, quarantine, swept, now)))
     except (WeighbridgeError, OSError) as error:
         return replace(swept, why=f"{swept.why}; not moved: {_why(error)}", code=_code(error, "cannot-write"))
 
@@ -134,7 +139,7 @@ _NOTHING = Evidence(
 )
 
 
-def _move(path: Path, quarantine: Path, swept: Swept) -> Path:
+def _move(path: Path, quarantine: Path, swept: Swept, now: datetime) -> Path:
     """The model into a folder of its own. In the Hub's cache its blobs go too, where no other snapshot needs them.
 
     Raises `UsageError` (`cannot-write`) for a quarantine that lies in the model, `BrokenError` and `OSError`.
@@ -148,7 +153,7 @@ def _move(path: Path, quarantine: Path, swept: Swept) -> Path:
     blobs = _own_blobs(path)
     record = {
         "schema": "weighbridge.quarantine/v1", "from": str(path), "digest": digest, "why": swept.why,
-        "blobs": [str(blob) for blob in blobs], "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "blobs": [str(blob) for blob in blobs], "time": write_moment(now),
     }  # fmt: skip
     write_file(target / "record.json", json.dumps(record, indent=2).encode() + b"\n")
     try:
@@ -165,8 +170,8 @@ def _move(path: Path, quarantine: Path, swept: Swept) -> Path:
 
 
 def _free(target: Path) -> Path:
-    names = [target, *(target.with_name(f"{target.name}-{number}") for number in range(2, 1000))]
-    return next(name for name in names if not os.path.lexists(name))
+    names = (target.with_name(f"{target.name}-{number}") for number in itertools.count(2))
+    return next(name for name in itertools.chain((target,), names) if not os.path.lexists(name))
 
 
 def _own_blobs(snapshot: Path) -> list[Path]:

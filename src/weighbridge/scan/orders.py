@@ -25,13 +25,17 @@ _SHAPES = (
         "has the model act behind the user's back",
     ),
     (
-        r"\b(?:insert|inject|introduce|plant|add)\s+(?:an?\s+|some\s+|subtle\s+|hidden\s+|security\s+){0,3}"
-        r"(?:backdoors?|vulnerabilit\w{1,4}|malware|malicious\s+code)\b",
+        (
+            r"\b(?:insert|inject|introduce|plant|add)\s+(?:an?\s+|some\s+|subtle\s+|hidden\s+|security\s+){0,3}"
+            r"(?:backdoors?|vulnerabilit\w{1,4}|malware|malicious\s+code)\b"
+        ),
         "has the model write code that does harm",
     ),
     (
-        r"(?:\A|[.!?:\n]\s{0,9})(?:please\s+|you\s+must\s+)?(?:ignore|disregard|forget)\s+(?:all\s+|any\s+|your\s+|the\s+){0,2}"
-        r"(?:previous|prior|earlier|safety|system)\s+(?:instructions?|guidelines?|rules|prompts?)\b",
+        (
+            r"(?:\A|[.!?:\n]\s{0,9}|(?<=\"\"\"))(?:please\s+|you\s+must\s+)?(?:ignore|disregard|forget)\s+(?:all\s+|any\s+|your\s+|the\s+){0,2}"
+            r"(?:previous|prior|earlier|safety|system)\s+(?:instructions?|guidelines?|rules|prompts?)\b"
+        ),
         "takes back the orders that the model has",
     ),
     (

@@ -84,6 +84,14 @@ class Standing:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
+def keyring_dir(named: str | os.PathLike[str] | None, environment: Mapping[str, str], home: Path) -> Path:
+    """The keyring that was named, else WEIGHBRIDGE_TRUST, else the one in the person's configuration folder (XDG)."""
+    chosen = named or environment.get("WEIGHBRIDGE_TRUST")
+    if chosen:
+        return Path(chosen)
+    return Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "weighbridge" / "trust"
+
+
 def load_keyring(folder: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None) -> Keyring:
     """Read a keyring. With `model`, a folder that lies inside the model is refused: the weighed may not set the scale.
 

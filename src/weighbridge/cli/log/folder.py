@@ -61,7 +61,7 @@ def read_folder(folder: Path) -> LogFolder:
         )
     try:
         value = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(folder, visible(str(error), 200)) from None
     if set(value) != {"origin", "database", "publish-to"} or not all(
         isinstance(v, str) and v for v in value.values()

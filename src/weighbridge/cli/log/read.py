@@ -101,7 +101,9 @@ def prove(options: argparse.Namespace) -> int:
     write_file(place, write_proofs(proofs))
     lines = [f"entry {proof.index}" for proof in proofs] + [f"not in the log: {one}" for one in missing]
     size = reader.trusted.checkpoint.size
-    title = f"PROVED  {counted(len(proofs), 'statement')} of {len(wanted)} in {counted(size, 'entry')}: {place}"
+    title = (
+        f"PROVED  {counted(len(proofs), 'statement')} of {len(wanted)} in {counted(size, 'entry')}: {place}"
+    )
     body = {"proof": str(place), "entries": [proof.index for proof in proofs], "missing": missing}
     say(options, title, lines, **body, **head_of(reader.trusted))
     return int(ExitCode.UNDECIDED if missing else ExitCode.DONE)

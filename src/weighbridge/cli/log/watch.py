@@ -135,7 +135,9 @@ def mirror(options: argparse.Namespace) -> int:
         open_fetch(options.place), open_target(options.target), chosen_policy(options), int(time.time())
     )
     head = done.trusted.checkpoint
-    title = f"MIRRORED  {head.origin}, {done.before} → {counted(head.size, 'entry')}, {done.files} files written"
+    title = (
+        f"MIRRORED  {head.origin}, {done.before} → {counted(head.size, 'entry')}, {done.files} files written"
+    )
     body = {**head_of(done.trusted), "before": done.before, "files": done.files}
     say(options, title, head_lines(done.trusted), **body)
     return 0

@@ -166,7 +166,12 @@ def publish(options: argparse.Namespace) -> int:
     ]
     lines += [f"not cosigned: {why}" for why in done.refused]
     body = {**head_of(trusted), "files": done.files, "repaired": mended, "refused": list(done.refused)}
-    say(options, f"PUBLISHED  {done.checkpoint.origin}, {counted(done.checkpoint.size, 'entry')}", lines, **body)
+    say(
+        options,
+        f"PUBLISHED  {done.checkpoint.origin}, {counted(done.checkpoint.size, 'entry')}",
+        lines,
+        **body,
+    )
     return 0
 
 

@@ -165,9 +165,9 @@ def _adapter(path: Path, item: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 def _bento(path: Path, item: dict[str, Any], basename: str) -> Iterator[tuple[Path, str]]:
     """The module with which BentoML loads a model."""
     module = item.get("module")
-    if path == () and basename == "model.yaml" and "api_version" in item and isinstance(module, str):
-        if module.partition(".")[0] != "bentoml":
-            yield ("module",), module
+    ours = path == () and basename == "model.yaml" and "api_version" in item
+    if ours and isinstance(module, str) and module.partition(".")[0] != "bentoml":
+        yield ("module",), module
 
 
 def _targets(value: Any) -> Iterator[str]:

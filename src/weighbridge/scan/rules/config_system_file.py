@@ -85,9 +85,9 @@ def _told(reading: JsonReading, file: str) -> Iterator[tuple[Path, str, str]]:
                 name,
                 "is saved again outside of the folder, by the name of a template",
             )
-        if item.get("_type") is not None and isinstance(examples := item.get("examples"), str):
-            if _CLIMBS.match(examples) or _SYSTEM.match(examples):
-                yield (*path, "examples"), examples, "leads far out of the model's folder"
+        examples = item.get("examples") if "_type" in item else None
+        if isinstance(examples, str) and (_CLIMBS.match(examples) or _SYSTEM.match(examples)):
+            yield (*path, "examples"), examples, "leads far out of the model's folder"
         for key, value in item.items():
             if isinstance(value, str) and len(value) < 1000 and (what := _meaning(key, value.strip(), file)):
                 yield (*path, key), value, what

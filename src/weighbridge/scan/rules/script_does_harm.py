@@ -14,7 +14,7 @@ from weighbridge.scan.shell_commands import harm
 _NAMES = re.compile(
     r"(?i)(^|/)(\w*dockerfile[\w.-]*|containerfile|makefile|gnumakefile|jenkinsfile|vagrantfile|procfile|justfile|rakefile|crontab|\.envrc|\.env"
     r"|\.?bashrc|\.?zshrc|\.?profile|\.bash_profile|\.gitmodules|\.gitconfig|\.lfsconfig|\.npmrc|\.pypirc|config\.pbtxt|\.rprofile(\.site)?|\.renviron|mlproject|post-?install|pre-?commit|post-?(checkout|merge|commit))$"
-    r"|\.(mk|dockerfile|service|timer|conf|inf|cmake|nix|tf|gradle)$|(^|/)\.git/(hooks/[\w-]+|config)$|(^|/)(tox\.ini|setup\.cfg|noxfile\.\w+|packages\.txt|apt\.txt|\.gitattributes"
+    r"|\.(m|mk|dockerfile|service|timer|conf|inf|cmake|nix|tf|gradle)$|(^|/)\.git/(hooks/[\w-]+|config)$|(^|/)(tox\.ini|setup\.cfg|noxfile\.\w+|packages\.txt|apt\.txt|\.gitattributes"
     r"|postbuild|prebuild|start|\.condarc|pip\.conf|\.yarnrc|\.tool-versions|appveyor\.yml)$"
 )
 """Texts without a script's suffix that some tool runs."""

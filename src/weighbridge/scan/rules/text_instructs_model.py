@@ -8,8 +8,8 @@ from itertools import islice
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
-from weighbridge.scan.rule import Rule
 from weighbridge.scan.orders import against_user
+from weighbridge.scan.rule import Rule
 from weighbridge.scan.shell_commands import harm
 
 _NOWHERE = re.compile(r"""(?m)^[ ]{0,3}\[[^\]\n]{0,80}\]:[ \t]{0,9}(?:<>|#)[ \t]{0,9}[("'](.{1,5000})""")
