@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.documents import conforms
 from tests.statements import Person, subject
 
 from weighbridge.attest.step import Relation
@@ -165,7 +166,7 @@ def test_several_lists_are_one_document(weighbridge, place) -> None:
     both = b"".join(Path(name).read_bytes() for name in ("one.jsonl", "two.jsonl"))
     Path("both.jsonl").write_bytes(both + b"not a bundle\n")
     answer = weighbridge("recall", "show", "both.jsonl", "-f", "json")
-    assert (answer.code, answer.json["action"]) == (0, "show")
+    assert (answer.code, conforms("recall", answer.json)["action"]) == (0, "show")
     assert [(one["version"], one["by"]) for one in answer.json["lists"]] == [(1, "office")] * 2
     assert [problem.partition(":")[0] for problem in answer.json["problems"]] == ["both.jsonl"]
 
@@ -214,7 +215,7 @@ def test_sweep_finds_what_was_recalled_in_the_hubs_cache(weighbridge, place, mon
     words = ("recall", "add", "model", "--reason", "wrong weights", "--signing-key", "office.key")
     assert weighbridge(*words).code == 0
     assert weighbridge("recall", "update", "recalls.jsonl").code == 0
-    found = weighbridge("sweep", "-f", "json").json["models"]
+    found = conforms("sweep", weighbridge("sweep", "-f", "json").json)["models"]
     # Both have the same tensors, which were recalled in every package.
     assert {Path(one["path"]).name: one["outcome"] for one in found} == {"good": "fail", "bad": "fail"}
     answer = weighbridge("sweep", "--quarantine", "away")
@@ -223,7 +224,9 @@ def test_sweep_finds_what_was_recalled_in_the_hubs_cache(weighbridge, place, mon
     assert list((cache / "snapshots").iterdir()) == []
     assert list((cache / "blobs").iterdir()) == []
     records = sorted(Path("away").glob("*/record.json"))
-    assert json.loads(records[0].read_text())["schema"] == "weighbridge.quarantine/v1"
+    assert [conforms("quarantine", json.loads(path.read_text()))["why"][:9] for path in records] == [
+        "recalled:"
+    ] * 2
     assert weighbridge("sweep").out == "CLEAN: 0 models, 0 recalled, 0 unknown, 0 standing\n"
 
 
@@ -250,7 +253,7 @@ def test_a_lineage_finds_what_no_statement_beside_the_model_tells(weighbridge, p
         "--signing-key",
         "office.key",
     )
-    made = weighbridge(*words, "--lineage", "lineage.db", "-f", "json").json
+    made = conforms("recall", weighbridge(*words, "--lineage", "lineage.db", "-f", "json").json)
     assert (made["descendants"]["total"], made["descendants"]["sure"]) == (1, 1)
     (place / "model.attestations.jsonl").unlink()
     (place / "weighbridge.toml").write_text(

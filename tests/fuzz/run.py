@@ -53,6 +53,7 @@ def run(name: str, seconds: int) -> int:
         str(folder),
     ]
     command += [str(path) for path in sorted((ROOT / "tests" / "samples").iterdir()) if path.is_dir()]
+    command += [str(path) for path in [ROOT / "tests" / "fuzz" / "seeds" / name] if path.is_dir()]
     print(f"fuzz {name} for {seconds} s", flush=True)
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False

@@ -8,6 +8,8 @@ import pytest
 from tests.fuzz.targets import TARGETS
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+SEEDS = Path(__file__).parent / "seeds"
+"""What a target reads whole, by target; the samples of the scanner never get that far."""
 REGRESSIONS = Path(__file__).parent / "regressions"
 
 
@@ -48,6 +50,16 @@ def test_target_survives_samples_and_damage(name):
     for data in seeds():
         TARGETS[name](data)
         TARGETS[name](damaged(data, dice))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SEEDS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_target_survives_its_own_seeds_and_damage(path):
+    target, data, dice = TARGETS[path.parent.name], path.read_bytes(), random.Random(path.name)
+    target(data)
+    for _ in range(60):
+        target(damaged(data, dice))
 
 
 @pytest.mark.parametrize(

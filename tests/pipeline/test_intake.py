@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import conforms
 from tests.pipeline.conftest import process, statements
 from tests.statements import THEN
 from weighbridge.attest.predicates.review import TYPE as REVIEW
@@ -73,7 +74,7 @@ def test_from_quarantine_to_release(intake, here, team):
     identity = add(intake)
     held = here / "q" / identity / "content/adapter/run.sh"
     assert stat.S_IMODE(held.stat().st_mode) == 0o644
-    assert intake("list").json["contributions"][0]["state"] == "approved"  # nobody says who must approve
+    assert intake("list").json["contributions"][0]["state"] == "quarantined"  # nobody says who must approve
     assert intake("list", *ASK).json["contributions"][0]["state"] == "quarantined"
     assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["approval-missing"]
     assert not (here / "models/adapter").exists()
@@ -223,6 +224,8 @@ def test_a_record_that_was_changed_has_no_approvals_left(intake, here):
 
 def test_findings_block_until_they_are_waived(intake, here):
     identity = add(intake, "evil")
+    conforms("contribution", json.loads((here / "q" / identity / "record.json").read_text()))
+    conforms("intake", intake("list").json)
     assert intake("show", identity).json["scan"]["verdict"] == "refused"
     agree(intake, identity)
     assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["finding-blocks"]
@@ -327,8 +330,11 @@ def test_a_review_that_nobody_can_read_may_be_a_rejection(intake, here, team):
     )
     with (here / "q" / identity / "reviews.jsonl").open("ab") as file:
         file.write(dana.signs(said))
-    assert intake("show", identity, *ASK).json["state"] == "quarantined"
-    assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["review-unread"]
+    shown = conforms("intake", intake("show", identity, *ASK).json)
+    assert (shown["state"], [one["who"] for one in shown["unread"]]) == ("quarantined", ["dana"])
+    answer = intake("release", identity, "--to", here / "models", *ASK)
+    assert conforms("intake", answer.json)["verdict"] == "refused"
+    assert refused(answer) == ["review-unread"]
     assert not (here / "models/adapter").exists()
 
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.documents import conforms
 from tests.pipeline.conftest import git, statements
 from tests.statements import NOW, THEN
 from weighbridge.attest.predicates.plan import plan_named
@@ -443,7 +444,9 @@ def test_show_says_what_is_missing(weighbridge, team, plan, approve):
     assert answer.code == 1
     assert answer.out.startswith("WAITING")
     assert "[approval-missing]" in answer.out
-    approve("cleo", "safety")
+    shown = conforms("plan", weighbridge("plan", "show", plan, "--trust", team.trust, "-f", "json").json)
+    assert (shown["verdict"], shown["lacking"]) == ("waiting", {"lead": 1, "safety": 1})
+    conforms("plan", approve("cleo", "safety").json)
     approve("dana", "lead")
     answer = weighbridge("plan", "show", plan, "--trust", team.trust)
     assert answer.code == 0

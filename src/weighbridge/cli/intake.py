@@ -232,6 +232,7 @@ def _body(state: "State") -> dict[str, Any]:
         "rejections": [{"by": one.by, "comment": one.review.comment} for one in votes.rejected],
         "waivers": [{"findings": digest, "by": who, "why": why} for digest, who, why in state.waived],
         "lacking": dict(votes.lacking),
+        "unread": [{"who": who, "why": why} for who, why in votes.unread],
         "leftOut": [{"by": who, "why": why} for who, why in votes.left_out],
     }
 
@@ -267,5 +268,6 @@ def _lines(state: "State", word: str) -> list[str]:
     ]
     lines += [f"no       {visible(vote.by)}: {visible(vote.review.comment)}" for vote in votes.rejected]
     lines += [f"waived   by {visible(who)}: {visible(why)}" for _, who, why in state.waived]
+    lines += [f"unread   {visible(who)}: {visible(why)}   [review-unread]" for who, why in votes.unread]
     lines += [f"wanted   {count} more of the role {visible(role)}" for role, count in votes.lacking]
     return [*lines, *(f"left out {visible(who)}: {visible(why)}" for who, why in votes.left_out)]

@@ -170,6 +170,7 @@ def _body(standing: "Standing") -> dict[str, Any]:
         ],
         "rejections": [{"by": vote.by, "comment": vote.review.comment} for vote in standing.tally.rejected],
         "lacking": dict(standing.tally.lacking),
+        "unread": [{"who": who, "why": why} for who, why in standing.tally.unread],
         "leftOut": [{"by": who, "why": why} for who, why in standing.tally.left_out],
         "reasons": [{"code": one.code, "why": one.why} for one in standing.reasons],
     }

@@ -118,12 +118,11 @@ def _keyring(options: argparse.Namespace) -> "Keyring":
 
 
 def _write(options: argparse.Namespace) -> int:
+    from weighbridge.core.moment import write_moment
     from weighbridge.recall import lists
 
     now = datetime.now(UTC)
-    promised = (
-        (now + timedelta(days=options.next_in)).isoformat(timespec="seconds") if options.next_in else ""
-    )
+    promised = write_moment(now + timedelta(days=options.next_in)) if options.next_in else ""
     recall = lists.add(
         Path(options.list),
         [_entry(options, now)] if options.verb == "add" else [],
@@ -159,13 +158,14 @@ def _reach(options: argparse.Namespace, entry: "RecallEntry") -> dict[str, Any]:
 
 def _entry(options: argparse.Namespace, now: datetime) -> "RecallEntry":
     from weighbridge.attest.predicates.recall import RecallEntry, RecallKind, Severity
+    from weighbridge.core.moment import write_moment
 
     since = datetime.combine(options.since, datetime.min.time(), UTC) if options.since else now
     return RecallEntry(
         kind=RecallKind(options.kind),
         target=_target(options),
         reason=options.reason,
-        since=since.isoformat(timespec="seconds"),
+        since=write_moment(since),
         severity=Severity.WARN if options.warn else Severity.REFUSE,
     )
 

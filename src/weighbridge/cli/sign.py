@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from weighbridge.cli import options as shared
+from weighbridge.cli import steps
 
 if TYPE_CHECKING:
     from weighbridge.signing import Signed
@@ -19,21 +20,7 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """The model, the signers, and how to sign."""
     shared.model(parser)
-    group = parser.add_argument_group("Signer")
-    group.add_argument(
-        "--key", metavar="KEY", action="append", required=True,
-        help="private key: a PEM file, pkcs11:…, or sigstore: for keyless; several sign side by side",
-    )  # fmt: skip
-    group.add_argument("--certificate", metavar="CHAIN.pem", help="sign as this certificate, leaf first")
-    group.add_argument(
-        "--password-file",
-        metavar="FILE",
-        help="the key's password or PIN; else WEIGHBRIDGE_PASSWORD or asked",
-    )
-    group.add_argument(
-        "--trust-config", metavar="JSON", help="Sigstore client trust configuration, for sigstore:"
-    )
-    group.add_argument("--identity-token", metavar="TOKEN", help="OIDC token, for sigstore:")
+    group = steps.signer(parser)
     group.add_argument("--timestamp", metavar="URL", help="ask this RFC 3161 authority to witness the time")
     group.add_argument(
         "--offline", action="store_true", help="refuse whatever needs the network: sigstore:, --timestamp"

@@ -1,4 +1,4 @@
-"""What `run`, `plan` and `intake` share: who signs, whom to believe, and how a refusal is told."""
+"""What `sign`, `run`, `plan` and `intake` share: who signs, whom to believe, and how a refusal is told."""
 
 import argparse
 import sys
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from weighbridge.trust.keyring import Keyring
 
 
-def signer(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def signer(parser: argparse.ArgumentParser, *, required: bool = True) -> "argparse._ArgumentGroup":
     """`--key --certificate --password-file --trust-config --identity-token`, as `sign` has them."""
     group = parser.add_argument_group("Signer")
     group.add_argument(
         "--key", metavar="KEY", action="append", required=required,
-        help="sign with this private key: a PEM file, pkcs11:…, or sigstore: for keyless",
+        help="private key: a PEM file, pkcs11:…, or sigstore: for keyless; several sign side by side",
     )  # fmt: skip
     group.add_argument("--certificate", metavar="CHAIN.pem", help="sign as this certificate, leaf first")
     group.add_argument(
@@ -29,6 +29,7 @@ def signer(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
         "--trust-config", metavar="JSON", help="Sigstore client trust configuration, for sigstore:"
     )
     group.add_argument("--identity-token", metavar="TOKEN", help="OIDC token, for sigstore:")
+    return group
 
 
 def believed(parser: argparse.ArgumentParser) -> None:

@@ -40,7 +40,7 @@ from weighbridge.policy import Policy, default_policy
 from weighbridge.store import read_beside
 from weighbridge.trust.keyring import Keyring
 
-SCHEMA = "weighbridge.intake/v1"
+SCHEMA = "weighbridge.contribution/v1"
 RECORD, CONTENT, REVIEWS, RELEASED = "record.json", "content", "reviews.jsonl", "released.json"
 MAX_RECORD = 64 * 1024**2
 MAX_FINDINGS = 10_000

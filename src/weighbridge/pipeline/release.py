@@ -63,6 +63,8 @@ class State:
     waived: tuple[tuple[str, str, str], ...]
     """(digest of the findings, who waived them, why)."""
     released: bool
+    guarded: bool
+    """Whether anybody says who must approve; where nobody does, nothing is approved."""
     own: Marks
 
     @property
@@ -72,7 +74,8 @@ class State:
             return "released"
         if self.tally.rejected:
             return "rejected"
-        return "approved" if not (self.tally.lacking or self.tally.unread) else "quarantined"
+        is_enough = self.guarded and not (self.tally.lacking or self.tally.unread)
+        return "approved" if is_enough else "quarantined"
 
 
 def subjects_of(record: Record) -> tuple[Named, ...]:
@@ -92,6 +95,7 @@ def state_of(quarantine: Quarantine, record: Record, rules: Rules, keyring: Keyr
         tally=votes,
         waived=tuple(_waivers(attestations, record, rules, own, people)),
         released=quarantine.released(record) is not None,
+        guarded=bool(rules.approvals),
         own=own,
     )
 

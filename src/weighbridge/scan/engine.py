@@ -218,7 +218,8 @@ class _Look:
         try:
             found = searched(source, self.budget)
         except (InputError, LimitError) as error:
-            self.unread.append(Unread(place=place, code=error.code, message=error.message))
+            if not any((item.place, item.code) == (place, error.code) for item in self.unread):
+                self.unread.append(Unread(place=place, code=error.code, message=error.message))
             return []
         return [found] if found is not None else []
 
