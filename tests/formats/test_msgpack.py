@@ -12,7 +12,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.source import MemorySource
-from weighbridge.formats import candidates
+from weighbridge.formats import candidates, msgpack
 from weighbridge.formats.msgpack import read
 from weighbridge.formats.reading import Reading
 
@@ -143,3 +143,44 @@ def test_changed_bytes_never_break_the_reader(changes: list[tuple[int, int]]) ->
         broken[at] = value
     with contextlib.suppress(InputError, LimitError):
         document(bytes(broken))
+
+
+TABLE = blob(bytes(80_000))
+"""Large enough for the whole document to be decoded at once."""
+HIDDEN: dict[str, bytes] = {
+    "plain": mapping(a=b"\x93\x01\xa1b\xc0", b=b"\x81\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x91\xa1c"),
+    "pickle": mapping(state=blob(b"\x80\x04" + PICKLE)),
+    "pickle deep inside": b"\x91" * 8 + blob(b"\x80\x04" + PICKLE),
+    "array of objects": mapping(nd=b"\xc3", kind=text("O"), data=blob(PICKLE)),
+    "key twice": b"\x82\xa1a\x01\xa1a\x02",
+    "key of bytes": b"\x81\xc4\x01a\x01",
+    "extension": mapping(a=ext(100, b"x")),
+    "array of Flax": array((4,), "uint8", b"abcd"),
+    "chunked": mapping(__msgpack_chunked_array__=b"\xc3"),
+    "nested deeper than 50": b"\x91" * 60 + b"\x01",
+    "number written longer than it has to be": b"\xcd\x00\x01",
+}
+
+
+@pytest.mark.parametrize("value", HIDDEN.values(), ids=HIDDEN.keys())
+def test_a_table_decoded_at_once_tells_what_a_close_look_tells(
+    value: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"\x92" + TABLE + value
+    at_once = document(data)
+    monkeypatch.setattr("weighbridge.formats.msgpack.MAX_TABLE", 0)
+    closely = document(data)
+    assert (at_once.format, at_once.anomalies, at_once.gaps) == (
+        closely.format,
+        closely.anomalies,
+        closely.gaps,
+    )
+    assert [(part.name, part.kind) for part in at_once.parts] == [
+        (part.name, part.kind) for part in closely.parts
+    ]
+    assert at_once.tensors == closely.tensors
+
+
+def test_a_table_that_would_swell_in_memory_is_looked_at_closely() -> None:
+    assert msgpack._memory(b"\x80" * 2_000_000) > msgpack.MAX_TABLE_MEMORY
+    assert not msgpack._is_table(b"\xdd" + struct.pack(">I", 2_000_000) + b"\x80" * 2_000_000, Budget())

@@ -4,6 +4,9 @@ Follows the MessagePack specification (extension type -1 is a time). Flax (`flax
 an array (shape, type's name and bytes, packed again), 2 for a complex number and 3 for a numpy scalar, and cuts large
 arrays into chunks. msgpack-numpy writes arrays as maps, and arrays of objects as pickles. Lengths are held against the
 bytes that are left before anything is read, so that no count can ask for memory.
+
+A table of millions of small values is read by msgspec first: where what it understood, written again, is the same bytes, the
+document hides nothing, and only the values are looked through.
 """
 
 import struct
@@ -29,6 +32,10 @@ MAX_KEPT = 4096
 """Entries of one map that are remembered, to understand the ways in which arrays are written."""
 MAX_TENSORS = 1_000_000
 KEY_LIMIT = 4096
+MAX_TABLE, MAX_TABLE_MEMORY = 16 << 20, 256 << 20
+"""Bytes of a document that is decoded at once, and what its values may take in memory."""
+_HOLDERS = frozenset((bytes, list, dict))
+_TABLE = frozenset((str, int, float, bool, type(None), *_HOLDERS))
 DTYPES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32", "int16": "I16",
     "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL", "complex64": "C64",
@@ -98,6 +105,8 @@ class _Work:
 def read(source: Source, budget: Budget, name: str) -> Reading:
     """Decode the document. Raises `InputError` (`not-this-format`, or `bad-msgpack` where the name promises one)."""
     promised = name.lower().endswith(".msgpack")
+    if source.size <= MAX_TABLE and _is_table(source.read(0, source.size), budget):
+        return Reading(format="msgpack")
     work = _Work(source, budget)
     end = source.size
     try:
@@ -121,6 +130,56 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         tensors=tuple(work.tensors) if work.flax and not work.unlisted and not work.gaps else None,
         tensors_unlisted=work.unlisted or ("the document could not be read whole" if work.gaps else ""),
     )
+
+
+# -- tables of plain values ----------------------------------------------------------------------------------------
+
+
+def _is_table(data: bytes, budget: Budget) -> bool:
+    """Whether all of it is numbers, texts and bytes that no reader takes for more. False: it has to be looked at closely."""
+    import msgspec
+
+    if len(data) < WINDOW or _memory(data) > MAX_TABLE_MEMORY:
+        return False
+    budget.spend_bytes(len(data))
+    try:
+        value = msgspec.msgpack.decode(data)
+        # A key that stands twice, or bytes that mean nothing, would be missing here.
+        return msgspec.msgpack.encode(value) == data and _is_plain(value)
+    except (msgspec.MsgspecError, RecursionError, OverflowError, TypeError, ValueError):
+        return False
+
+
+def _memory(data: bytes) -> int:
+    """At most so many bytes of Python values come of it: every byte that may begin a map, an array or a text counts as one."""
+    maps = len(data) - len(data.translate(None, bytes((*range(0x80, 0x90), 0xDE, 0xDF))))
+    arrays = len(data) - len(data.translate(None, bytes((*range(0x90, 0xA0), 0xDC, 0xDD))))
+    return maps * 240 + arrays * 80 + (len(data) - maps - arrays) * 12
+
+
+def _is_plain(value: Any) -> bool:
+    """Level by level: no extension, and nothing that is more than it seems."""
+    level = [value]
+    for _ in range(MAX_DEPTH // 4):
+        if not all(map(_holds_plain, level)):
+            return False
+        holders = (one.values() if type(one) is dict else one for one in level if type(one) is not bytes)
+        level = [inner for one in holders for inner in one if type(inner) in _HOLDERS]
+        if not level:
+            return True
+    return False
+
+
+def _holds_plain(one: Any) -> bool:
+    """No key of a strange type, no array of NumPy or Flax, no bytes that an unpickler would take."""
+    if type(one) is bytes:
+        return not starts_like_pickle(one[:1024], len(one)) or looks_like_text(one[:1024])
+    if type(one) is dict:
+        array = CHUNKED in one or ("nd" in one and "kind" in one)
+        return (
+            not array and {str, int}.issuperset(map(type, one)) and _TABLE.issuperset(map(type, one.values()))
+        )
+    return type(one) is list and _TABLE.issuperset(map(type, one))
 
 
 Path = tuple[str, ...]
