@@ -47,6 +47,7 @@ docs: $(VENV)/.dev
 bench: $(VENV)/.dev .venv-interop/.ready .venv-peers/.ready
 	$(BIN)/python bench/bench.py
 	$(BIN)/python bench/loading.py
+	$(BIN)/python bench/checkpoint.py
 	$(BIN)/python -m tests.real.fetch --lay .work/models
 	$(BIN)/python bench/scanners.py --real .work/models
 	$(BIN)/python bench/weights.py .work/models
