@@ -23,7 +23,7 @@ from safetensors.numpy import load_file, save_file
 import weighbridge
 from tests.loading.conftest import ARRAYS
 from weighbridge.core.errors import UsageError
-from weighbridge.integrations import guarding
+from weighbridge.integrations import active, guarding
 from weighbridge.integrations.libraries import INSTALLERS
 from weighbridge.integrations.places import Home, home_of
 
@@ -36,7 +36,7 @@ ORIGINALS = {
 @pytest.fixture(autouse=True)
 def nothing_is_left():
     yield
-    assert guarding.guards() == ()
+    assert active.guards() == ()
     assert pickle.load is ORIGINALS["load"]
     assert pickle.loads is ORIGINALS["loads"]
     assert copied_loads is ORIGINALS["loads"]

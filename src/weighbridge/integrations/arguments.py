@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from weighbridge.integrations.guarding import active, admit, admit_bytes, inside, placed, refuse, shelf, weigh
+from weighbridge.integrations.active import active, admit, admit_bytes, inside, refuse, weigh
+from weighbridge.integrations.shelf import placed, shelf
 
 MAX_STREAM = 64 * 1024**3
 """Bytes of an open file that are read to weigh it."""

@@ -20,9 +20,10 @@ from typing import Any
 
 from weighbridge.core.artifact import SIBLINGS_SUFFIX, SIGNATURE_NAME
 from weighbridge.core.errors import LoadRefused
-from weighbridge.integrations.guarding import active, admit, guards, inside, shelf
+from weighbridge.integrations.active import active, admit, guards, inside
 from weighbridge.integrations.patching import Install, Patches
 from weighbridge.integrations.places import home_of
+from weighbridge.integrations.shelf import shelf
 from weighbridge.loading import hold
 from weighbridge.measure.tensors import WEIGHTS
 

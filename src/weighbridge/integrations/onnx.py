@@ -9,9 +9,10 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import Source
 from weighbridge.formats import read
+from weighbridge.integrations.active import active, admit, inside, refuse
 from weighbridge.integrations.arguments import path_of, verified
-from weighbridge.integrations.guarding import active, admit, inside, refuse, shelf
 from weighbridge.integrations.patching import Patches
+from weighbridge.integrations.shelf import shelf
 from weighbridge.store import open_artifact
 
 

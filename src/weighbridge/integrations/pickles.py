@@ -14,8 +14,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from weighbridge.integrations.active import active, admit_bytes, inside, refuse
 from weighbridge.integrations.arguments import stream
-from weighbridge.integrations.guarding import active, admit_bytes, inside, refuse
 from weighbridge.integrations.patching import Patches
 
 MESSENGERS = (
