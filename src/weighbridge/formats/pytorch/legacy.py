@@ -32,7 +32,7 @@ from weighbridge.formats.pytorch.tensors import (
     storage_id,
 )
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
-from weighbridge.formats.tar import TarMember, TarTree
+from weighbridge.formats.tar.tree import TarMember, TarTree
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle (MAGIC_NUMBER)."""

@@ -4,8 +4,6 @@ Header by header from the first block on, as every reader does; contents are onl
 themselves (long names, pax records). Notes where GNU tar, Python's tarfile and strict readers part: sizes that pax and
 ustar fields give differently, members that stand twice, and whatever follows the end mark. Sparse members are not put
 together.
-
-PyTorch's oldest layout is a tar file and goes to its own reader.
 """
 
 from collections.abc import Iterator
@@ -64,7 +62,7 @@ class _Work:
             self.gaps.append(Gap(code=code, message=message, offset=offset, part=visible(part)))
 
 
-def read(source: Source, budget: Budget, name: str) -> Reading:
+def read_tree(source: Source, budget: Budget) -> TarTree:
     """Read all headers. Raises `InputError` (`not-this-format`) where the first block is no header."""
     work = _Work(source, budget)
     members = tuple(_members(work))
@@ -75,18 +73,13 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     _note_names(work, members)
     last = members[-1]
     rest = _rest(work, last.start + _padded(last.source.size if last.source else 0))
-    tree = TarTree(
+    return TarTree(
         format="tar",
         members=members,
         anomalies=work.notes.all(),
         gaps=tuple(work.gaps),
         parts=tuple(_part(member) for member in members if member.source is not None) + rest,
     )
-    if {"pickle", "storages", "tensors"} <= {member.name.removeprefix("./") for member in members}:
-        from weighbridge.formats.pytorch import legacy as pytorchlegacy
-
-        return pytorchlegacy.read_tar(tree, source, budget, name)
-    return tree
 
 
 def _part(member: TarMember) -> Part:
