@@ -55,6 +55,7 @@ bench: $(VENV)/.dev .venv-interop/.ready .venv-peers/.ready
 	$(BIN)/python bench/attest.py
 	$(BIN)/python bench/lineage.py
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/opcodes.py --write different "each time" "no arguments"
 
 SECONDS ?= 60
 fuzz: $(VENV)/.dev

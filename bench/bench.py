@@ -9,6 +9,7 @@ Nothing here passes or fails. `--write` puts the tables into docs/benchmarks.md.
 
 import argparse
 import os
+import pickle
 import platform
 import shlex
 import shutil
@@ -27,6 +28,14 @@ from page import write_section
 ROOT = Path(__file__).parents[1]
 HASHERS = Path(__file__).with_name("hashers.py")
 BLOCK = os.urandom(1 << 20)
+HEADER = b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+SMALL = {
+    "w.safetensors": len(HEADER).to_bytes(8, "little") + HEADER + bytes(4),
+    "w.pkl": pickle.dumps({"a": [1, 2]}),
+    "config.json": b'{"model_type": "bert", "architectures": ["BertModel"]}',
+    "README.md": b"# A model\n",
+}
+"""One small file of each kind that is scanned most: what starting costs until each has its verdict."""
 
 
 @dataclass
@@ -189,8 +198,16 @@ def theirs(tools: Tools, folder: Path, keys: Path) -> list[Run]:
     return [Run("model-signing sign", sign), Run("model-signing verify", verify)]
 
 
+def small_files(folder: Path) -> list[Path]:
+    """`SMALL`, each beside the others."""
+    folder.mkdir()
+    for name, content in SMALL.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in SMALL]
+
+
 def start_up(tools: Tools, folder: Path, keys: Path) -> list[Run]:
-    """What starting costs, and the smallest real piece of work."""
+    """What starting costs, and the smallest real pieces of work."""
     runs = [
         Run("bare interpreter", [tools.python, "-c", "pass"]),
         Run("**weighbridge --version**", [tools.weighbridge, "--version"]),
@@ -200,6 +217,10 @@ def start_up(tools: Tools, folder: Path, keys: Path) -> list[Run]:
             if run.name in ("**weighbridge sign**", "**weighbridge verify**")
         ],
         Run("**weighbridge scan**", [tools.weighbridge, "scan", str(folder), "--exit-zero"]),
+        *[
+            Run(f"**weighbridge scan {file.name}**", [tools.weighbridge, "scan", str(file), "--exit-zero"])
+            for file in small_files(folder.parent / "files")
+        ],
     ]
     return [*runs, *theirs(tools, folder, keys)]
 
@@ -251,6 +272,7 @@ def pairs(threads: str) -> list[tuple[str, str]]:
         ("weighbridge sign", "model-signing sign"),
         ("weighbridge verify", "model-signing verify"),
         ("weighbridge --version", "bare interpreter"),
+        *[(f"weighbridge scan {name}", "weighbridge --version") for name in SMALL],
     ]
 
 
