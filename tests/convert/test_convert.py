@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from weighbridge.core.receipt import Dropped, Kind, Receipt, Renamed
 from weighbridge.formats.reading import TensorRef
 from weighbridge.measure import tensors as measured
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DATA = Path(__file__).parents[1] / "formats" / "data"
 EXPECTED = json.loads((DATA / "tensors.json").read_text())
 
@@ -31,7 +33,7 @@ W = tensor("F32", (2, 2), floats(1, 2, 3, 4))
 def converted(path: Path, data: bytes | None = None, **wish: object) -> Receipt:
     if data is not None:
         path.write_bytes(data)
-    return convert(Recipe(path=str(path), **wish)).receipt  # type: ignore[arg-type]
+    return convert(Recipe(path=str(path), **wish), now=NOW).receipt  # type: ignore[arg-type]
 
 
 def refusal(path: Path, data: bytes | None = None, **wish: object) -> WeighbridgeError:
@@ -420,7 +422,7 @@ def test_the_copy_never_lies_in_the_model(
 ) -> None:
     monkeypatch.chdir(repository.parent)
     with pytest.raises(UsageError) as caught:
-        convert(Recipe(path="chat", out=out, force=True))
+        convert(Recipe(path="chat", out=out, force=True), now=NOW)
     assert caught.value.code == "output-inside-model"
 
 
@@ -494,8 +496,9 @@ def test_a_write_that_lies_is_found_by_reading_again(tmp_path: Path, monkeypatch
 
 MEASURED = """
 import resource, sys
+from datetime import UTC, datetime
 from weighbridge.convert import Recipe, convert
-done = convert(Recipe(path=sys.argv[1]))
+done = convert(Recipe(path=sys.argv[1]), now=datetime.now(UTC))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, done.receipt.equality.equal)
 """
 

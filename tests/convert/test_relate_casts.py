@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from tests.convert.makers import read
 from tests.tensorfiles import safetensors
 from weighbridge.attest.predicates.transform import Proof, Transformed
-from weighbridge.convert.relate import Standing, relate
+from weighbridge.convert.relate import Descent, relate
 from weighbridge.core.errors import UsageError
 
 MADE = Path(__file__).parent / "made"
@@ -33,7 +33,7 @@ def is_cast(tmp_path: Path, old: tuple[str, bytes], new: tuple[str, bytes], coun
         if error.code != "transform-untrue":
             raise
         return False
-    return (related.transform.proof, related.rows[0].standing) == (Proof.REDERIVED, Standing.CAST)
+    return (related.transform.proof, related.rows[0].standing) == (Proof.REDERIVED, Descent.CAST)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource
 from weighbridge.formats import candidates, read
-from weighbridge.formats.r import RReading
+from weighbridge.formats.r.found import RReading
 
 
 def reading(kind: str, data: bytes, name: str = "model.bin") -> Any:

@@ -14,7 +14,9 @@ from tests.tensorfiles import Gguf
 from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource
-from weighbridge.formats.gguf import TENSOR_TYPES, GgufReading, read
+from weighbridge.formats.gguf import read
+from weighbridge.formats.gguf.reading import GgufReading
+from weighbridge.formats.gguf.types import TENSOR_TYPES
 
 TENSORS = Path(__file__).parent / "tensors"
 F32, I8, Q4_0, Q4_K = 0, 24, 2, 12

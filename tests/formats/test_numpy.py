@@ -12,14 +12,9 @@ from tests.formats import pickles as p
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
 from weighbridge.core.source import MemorySource
-from weighbridge.formats.numpy import (
-    DType,
-    NpyReading,
-    dtype_of_descr,
-    dtype_of_typestr,
-    dtype_of_value,
-    read,
-)
+from weighbridge.formats.numpy.dtypes import DType, dtype_of_descr, dtype_of_typestr
+from weighbridge.formats.numpy.npy import NpyReading, read
+from weighbridge.formats.numpy.pickled import dtype_of_value
 from weighbridge.formats.pickle import Call, run
 
 SAMPLES = Path(__file__).parent / "data" / "pickle"

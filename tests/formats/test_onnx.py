@@ -14,7 +14,10 @@ from tests.tensorfiles import attribute, external, message, model, node, number,
 from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.source import MemorySource
-from weighbridge.formats.onnx import DATA_TYPES, OnnxReading, location_problem, read
+from weighbridge.formats.onnx import read
+from weighbridge.formats.onnx.location import location_problem
+from weighbridge.formats.onnx.reading import OnnxReading
+from weighbridge.formats.onnx.schema import DATA_TYPES
 from weighbridge.formats.protobuf import Field, Wire, signed
 
 TENSORS = Path(__file__).parent / "tensors"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.source import MemorySource
-from weighbridge.formats.python import PythonReading, fold, read
+from weighbridge.formats.python import PythonReading, read
+from weighbridge.formats.python.fold import fold
 
 
 def look(code: str | bytes) -> PythonReading:

@@ -32,7 +32,7 @@ from weighbridge.formats import candidates, jsdata, tflite
 from weighbridge.formats.json import read as read_json
 from weighbridge.formats.reading import Reading, TensorRef
 from weighbridge.formats.tensorflow import checkpoint as tfcheckpoint
-from weighbridge.formats.tensorflow import savedmodel, tfjs
+from weighbridge.formats.tensorflow import savedmodel, tfjs, tfjs_graph
 from weighbridge.formats.tensorflow.graph import GraphReading
 
 LIMITS = Limits(bytes=8 * 1024**2, depth=6, members=20_000, seconds=10, memory=8 * 1024**2)
@@ -293,7 +293,7 @@ def test_weights_over_several_shards_are_not_listed() -> None:
 
 def test_attributes_in_json_are_base64() -> None:
     held = {"name": "p", "op": "PrintV2", "attr": {"output_stream": {"s": "ZmlsZTovLy90bXAveA=="}}}
-    (program,) = tfjs.programs({"modelTopology": {"node": [held]}})
+    (program,) = tfjs_graph.programs({"modelTopology": {"node": [held]}})
     assert program.graphs[0].nodes[0].text("output_stream") == "file:///tmp/x"
 
 

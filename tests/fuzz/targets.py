@@ -108,7 +108,7 @@ def conversion(data: bytes) -> None:
         model, out = Path(folder, "model.pt"), Path(folder, "model.safetensors")
         model.write_bytes(data)
         try:
-            done = convert(Recipe(path=str(model), partial=True, limits=LIMITS))
+            done = convert(Recipe(path=str(model), partial=True, limits=LIMITS), now=NOW)
         except (InputError, LimitError, UsageError):
             assert not out.exists()
             assert [path.name for path in Path(folder).iterdir()] == [model.name]

@@ -8,10 +8,7 @@ lines, two at most. What a code means: `docs/codes.md`.
 """
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from weighbridge.core.report import Report
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -75,29 +72,6 @@ class UnavailableError(WeighbridgeError):
     exit_code = ExitCode.UNDECIDED
 
 
-class LoadRefused(WeighbridgeError):  # noqa: N818 - what happened is no error of anybody's
-    """A model was not admitted, so nothing of it was loaded. The one exception of `load` and of the guard.
-
-    Its text says the verdict, the reasons and what to do next; `report` is the whole weighing (`core.report.Report`).
-    """
-
-    exit_code = ExitCode.REFUSED
-
-    def __init__(
-        self, message: str, *hints: str, reasons: tuple[str, ...] = (), report: "Report | None" = None
-    ) -> None:
-        super().__init__("load-refused", message, *hints)
-        self.reasons = reasons
-        """One line a reason, worst first, each beginning with the question that it answers."""
-        self.report = report
-
-    def __str__(self) -> str:
-        lines = [f"{self.message} [{self.code}]"]
-        lines += [f"  {reason}" for reason in self.reasons]
-        lines += [f"  next: {hint}" for hint in self.hints]
-        return "\n".join(lines)
-
-
 class StepRefused(WeighbridgeError):  # noqa: N818 - what happened is no error of anybody's
     """A step may not start, an approval does not count, or a contribution may not leave quarantine; `reasons` say why."""
 
@@ -115,3 +89,12 @@ class StepRefused(WeighbridgeError):  # noqa: N818 - what happened is no error o
 
 class BrokenError(WeighbridgeError):
     """The machine or we ourselves failed: disk, network, a bug."""
+
+
+class Interrupted(WeighbridgeError):  # noqa: N818 - what happened is no error of anybody's
+    """Somebody ended the work before it was done."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted", "ended from the keyboard before the work was done")

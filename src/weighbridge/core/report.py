@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from weighbridge.core.chain import Node
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Unread
 from weighbridge.core.manifest import Difference
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from weighbridge.core.chain import Node
 
 CHECK_PREDICATE = "weighbridge.check/v1"
 """The predicate type of a verdict as a signed statement (docs/formats/report.md)."""
@@ -81,7 +83,7 @@ class Report:
     """RFC 3339 UTC."""
     seconds: float = 0.0
     tool_version: str = ""
-    chain: Node | None = None
+    chain: "Node | None" = None
     """Where the model came from, where that was looked into."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Additive members of the JSON document that only some commands have."""

@@ -8,13 +8,13 @@ predicate means is known by `weighbridge.attest`; who signed the statement by `w
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from weighbridge.core.errors import InputError
 from weighbridge.core.manifest import Digest
+from weighbridge.core.pattern import late
 from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -25,8 +25,8 @@ TENSORS_ALGORITHM = "weighbridge-tensors-v1-"
 MAX_STATEMENT = 16 * 1024**2
 MAX_SUBJECTS = 100_000
 _BAD = "bad-statement"
-_HEX = re.compile(r"(?:[0-9a-f]{2}){16,64}")
-_ALGORITHM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_HEX = late(r"(?:[0-9a-f]{2}){16,64}")
+_ALGORITHM = late(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,15 @@ def read_named(value: Any, what: str) -> Named:
         tensors=_ours(digests, TENSORS_ALGORITHM, what),
         others=tuple(sorted((key, text) for key, text in digests.items() if not key.startswith(ours))),
     )
+
+
+def read_digest(text: str) -> Named:
+    """`algorithm:hex`, as somebody types it: one digest as a statement would have it. Raises `InputError` (`bad-digest`, `bad-statement`).
+
+    Only a name of ours says what it is the digest of; a bare `sha256:…` stands among the others, and whoever asks knows better.
+    """
+    algorithm, value = Digest.parse(text.lower())
+    return read_named({"digest": {algorithm: value.hex()}}, f'"{visible(text, 80)}"')
 
 
 def write_named(named: Named) -> dict[str, Any]:

@@ -23,7 +23,7 @@ FORMATS: dict[str, str] = {
     "hdf5": "weighbridge.formats.hdf5",
     "executorch": "weighbridge.formats.pytorch.executorch",
     "compressed": "weighbridge.formats.compressed",
-    "npy": "weighbridge.formats.numpy",
+    "npy": "weighbridge.formats.numpy.npy",
     "safetensors": "weighbridge.formats.safetensors",
     "gguf": "weighbridge.formats.gguf",
     "onnx": "weighbridge.formats.onnx",

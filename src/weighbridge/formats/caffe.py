@@ -9,6 +9,7 @@ from dataclasses import field
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -51,7 +52,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     return _Net(walk=ProtoWalk(source=source, budget=budget, schema=SCHEMA)).reading(source.size)
 
 
-_TEXT = re.compile(rb"(?:\s|#[^\n]*\n)*+(?:name|layers?|input)\s*[:{]")
+_TEXT = late(rb"(?:\s|#[^\n]*\n)*+(?:name|layers?|input)\s*[:{]")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,8 +128,8 @@ class _Net:
 
 _STRING = r'"((?:[^"\\]|\\.)*+)(?:"|\\?\Z)|\'((?:[^\'\\]|\\.)*+)(?:\'|\\?\Z)'
 """One that does not end goes to the end of the text, so that no text is walked twice."""
-_FIELD = re.compile(
-    rf"\b(type|module|layer|param_str|source|python_param)\s*(?::\s*(?:{_STRING}|([A-Z_0-9]+))|(?=\{{))"
+_FIELD = late(
+    rf"\b(type|module|layer|param_str|source|python_param|mean_file|root_folder|output_directory|output_name_prefix|label_map_file|name_size_file|save_file|snapshot_prefix|infogain_source|shape_source)\s*(?::\s*(?:{_STRING}|([A-Z_0-9]+))|(?=\{{))"
 )
 
 

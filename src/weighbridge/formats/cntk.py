@@ -42,6 +42,10 @@ SCHEMA: dict[str, dict[int, str]] = {
 }  # fmt: skip
 LEGACY = b"B\0C\0N\0T\0K\0\0\0"
 USER_FUNCTIONS = frozenset({"UserDefinedFunction", "NativeUserDefinedFunction"})
+NUMBERS = frozenset((3, 4, 5))
+"""Fields of a value that are whole numbers."""
+LAST_OPERATOR = 200
+"""`UnknownOP`; the primitive functions end below a hundred."""
 STRING, DICTIONARY = 8, 12
 VECTOR, ARRAY = 11, 13
 FLOATS, DOUBLES = 4, 5
@@ -105,6 +109,8 @@ class _Model:
             raise ContradictionError("duplicate-key", "a key stands twice in one dictionary", start, where)
         strings = {entry.key: text for entry in entries for text in self._strings(entry.value, depth)}
         self._function(strings, set(keys), where, start)
+        if strings.get("type") == "PrimitiveFunction":
+            self._operator([entry for entry in entries if entry.key == "op"], where, depth)
         for entry in entries:
             self._value(entry.value, f"{where}.{entry.key}"[:200], depth + 2)
 
@@ -128,6 +134,14 @@ class _Model:
         if kind in USER_FUNCTIONS or keys >= NATIVE_KEYS or {"module", "class"} <= keys:
             made = " ".join(strings.get(key, "") for key in ("module", "deserialize_method", "class")).strip()
             self.calls.append(Call(kind or "UserDefinedFunction", visible(f"{where} {made}", 200), offset))
+
+    def _operator(self, entries: list[_Entry], where: str, depth: int) -> None:
+        """The number of a primitive function, with which the loader looks into its tables."""
+        for entry in entries:
+            for part in self.walk.each("Value", entry.value.start, entry.value.end, depth + 2):
+                if part.number in NUMBERS and not 0 <= part.value <= LAST_OPERATOR:
+                    message = f"operator {part.value} is beyond all that CNTK has"
+                    raise ContradictionError("index-out-of-range", message, part.start, where)
 
     def _value(self, value: Field, where: str, depth: int) -> None:
         for part in self.walk.each("Value", value.start, value.end, depth):

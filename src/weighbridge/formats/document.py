@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Gap, Reading
@@ -55,25 +56,23 @@ _PDF_GOES = frozenset(
 """Actions other than those in `_PDF_ACTIVE` that do more than show a page."""
 _PDF_TEXTS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (
-        re.compile(rb"(?i)/URI\s*\(\s*(javascript|vbscript|data|file)\\?:"),
+        late(rb"(?i)/URI\s*\(\s*(javascript|vbscript|data|file)\\?:"),
         "a link that runs a script or opens a file",
     ),
     (
-        re.compile(
+        late(
             rb"(?is)/UF?\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|js|jse|wsf|hta|lnk|msi|jar|com|pif|dll|sh|py|pkl)\)"
         ),
         "an attached program",
     ),
     (
-        re.compile(
-            rb"(?is)/F\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|jse|wsf|hta|lnk|msi|jar|com|pif|dll)\)"
-        ),
+        late(rb"(?is)/F\s*\([^)]{0,200}\.(exe|scr|bat|cmd|ps1|vbs|jse|wsf|hta|lnk|msi|jar|com|pif|dll)\)"),
         "an attached program",
     ),
 )
-_NAME = re.compile(rb"/([A-Za-z0-9#]{1,60})(?![A-Za-z0-9#])")
-_STREAM = re.compile(rb"stream\r?\n")
-_ESCAPE = re.compile(rb"#([0-9a-fA-F]{2})")
+_NAME = late(rb"/([A-Za-z0-9#]{1,60})(?![A-Za-z0-9#])")
+_STREAM = late(rb"stream\r?\n")
+_ESCAPE = late(rb"#([0-9a-fA-F]{2})")
 _OLE_NAMES = {
     "_VBA_PROJECT": "macros",
     "VBA": "macros",

@@ -3,10 +3,9 @@
 Says only what it is. It is not disassembled: whatever it does, it is code and not a model.
 """
 
-import re
-
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Reading
@@ -75,7 +74,7 @@ def _is_pe(head: bytes, source: Source) -> bool:
     return len(head) >= 0x40 and source.read(at, 4) == b"PE\0\0"
 
 
-_BATCH = re.compile(rb"(?i)\s{0,9}@echo\s{1,9}off\s|<\?php\s")
+_BATCH = late(rb"(?i)\s{0,9}@echo\s{1,9}off\s|<\?php\s")
 """How batch files and pages of PHP begin, and nothing else does."""
 
 

@@ -5,11 +5,11 @@ must make up the file to the last byte. Matrices are listed as tensors where the
 fastText 0.9.2, which gives no text of its format.
 """
 
-import re
 from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.formats.framework import ContradictionError, Cursor, FrameworkReading, trailing
 from weighbridge.formats.opaque import hidden_programs
@@ -24,7 +24,7 @@ LOSSES, MODELS = range(1, 5), range(1, 4)
 SUPERVISED = 3
 MAX_WORD = 64 * 1024
 CENTROIDS = 256
-_WORD2VEC = re.compile(rb"([1-9][0-9]{0,9}) ([1-9][0-9]{0,5})\n")
+_WORD2VEC = late(rb"([1-9][0-9]{0,9}) ([1-9][0-9]{0,5})\n")
 
 
 class _Matrix(NamedTuple):

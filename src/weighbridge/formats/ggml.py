@@ -14,7 +14,7 @@ from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.formats.embedded import program_part
 from weighbridge.formats.framework import ContradictionError, Cursor, FrameworkReading, product, trailing
-from weighbridge.formats.gguf import TENSOR_TYPES
+from weighbridge.formats.gguf.types import TENSOR_TYPES
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
 
 MAGICS = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt", b"algg": "ggla"}

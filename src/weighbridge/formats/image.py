@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import program_part, text_part
@@ -73,7 +74,7 @@ def _raster(
     )
 
 
-_SCRIPT = re.compile(rb"(?i)<\?php\s|<script[\s>]|<%@?\s{0,9}(?:page|eval|execute|import)\b")
+_SCRIPT = late(rb"(?i)<\?php\s|<script[\s>]|<%@?\s{0,9}(?:page|eval|execute|import)\b")
 MAX_LOOKED = 16 * 1024**2
 MAX_PARTS = 100
 
@@ -145,7 +146,7 @@ def _jpeg_end(source: Source, budget: Budget, notes: _Notes) -> int:
             at = _scan_end(source, at, budget)
 
 
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_MARKER = late(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
 def _scan_end(source: Source, at: int, budget: Budget) -> int:
@@ -211,7 +212,7 @@ def _webp_end(source: Source, budget: Budget, notes: _Notes) -> int:
     return end
 
 
-_URL = re.compile(r"(?i)[\s\x00-\x20]*(javascript|vbscript|data\s*:\s*text/html)")
+_URL = late(r"(?i)[\s\x00-\x20]*(javascript|vbscript|data\s*:\s*text/html)")
 _RUNNING = {"script", "foreignobject", "iframe", "object", "embed", "handler"}
 
 

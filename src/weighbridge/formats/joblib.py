@@ -9,7 +9,8 @@ puts it on the stack in the wrapper's place. The hook here does the same symboli
 from math import prod
 
 from weighbridge.core.errors import InputError
-from weighbridge.formats.numpy import DType, array_ref, dtype_of_value
+from weighbridge.formats.numpy.dtypes import DType, array_ref
+from weighbridge.formats.numpy.pickled import dtype_of_value
 from weighbridge.formats.pickle.fold import NOTHING
 from weighbridge.formats.pickle.machine import BreakError, Machine
 from weighbridge.formats.pickle.opcodes import run

@@ -13,6 +13,7 @@ from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.formats.embedded import HEAD, looks_packed, text_part
 from weighbridge.formats.reading import Part, Reading
@@ -30,33 +31,31 @@ RESERVED = frozenset(
 )  # fmt: skip
 """Names whose assignment does something in a browser: `var location = "…"` opens an address."""
 
-_CODE = re.compile(
+_CODE = late(
     r"child_process|\b(?:eval|exec|execSync|spawn|Function|require|fetch|importScripts)\s*\(|<script|javascript:|\b(?:document|window|process)\."
     r"|XMLHttpRequest|ActiveXObject|WScript"
 )
 MAX_CODE = 1024**2
 
-_SPACE = re.compile(r"(?:[\s\ufeff]+|//[^\n\r\u2028\u2029]*|/\*.*?\*/)*", re.DOTALL)
-_STRICT = re.compile(r"""(?:"use strict"|'use strict')\s*(?:;|(?=\n))""")
+_SPACE = late(r"(?:[\s\ufeff]+|//[^\n\r\u2028\u2029]*|/\*.*?\*/)*", re.DOTALL)
+_STRICT = late(r"""(?:"use strict"|'use strict')\s*(?:;|(?=\n))""")
 _NAME = r"[A-Za-z_$][\w$]*"
-_ASSIGN = re.compile(
+_ASSIGN = late(
     rf"(?:module\.exports(?:\.(?P<a>{_NAME}))?|exports\.(?P<b>{_NAME})|export\s+default(?=[\s\[{{\"'`])"
     rf"|(?:export\s+)?(?:const|let|var)\s+(?P<c>{_NAME}))\s*(?P<equals>=(?!=))?\s*"
 )
-_MARK = re.compile(
+_MARK = late(
     rf"Object\.defineProperty\(exports,\s*[\"']__esModule[\"'],\s*\{{\s*value:\s*(?:true|!0)\s*\}}\)|export\s*\{{[\w$\s,]*\}}"
     rf"|module\.exports\s*=\s*{_NAME}(?=\s*(?:;|\Z|\n))|exports\.default\s*=\s*{_NAME}(?=\s*(?:;|\Z|\n))"
 )
-_TOKEN = re.compile(
+_TOKEN = late(
     r"""(?P<string>"[^"\\\n\r]*(?:\\.[^"\\\n\r]*)*"|'[^'\\\n\r]*(?:\\.[^'\\\n\r]*)*'|`[^`\\$]*(?:\\.[^`\\$]*)*`)"""
     r"""|(?P<number>[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))(?![\w$])"""
     r"""|(?P<word>true|false|null|undefined|NaN|Infinity|!0|!1|void 0)(?![\w$])|(?P<key>[A-Za-z_$][\w$]*)(?=\s*:)|(?P<mark>[\[\]{},:])""",
     re.DOTALL,
 )
 _WORDS = {"true": True, "!0": True, "false": False, "!1": False}
-_ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|(\r?\n)|(.))", re.DOTALL
-)
+_ESCAPE = late(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|(\r?\n)|(.))", re.DOTALL)
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 

@@ -7,16 +7,17 @@ import re
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 
 MAX_POINTER = 1024
-_OID = re.compile(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
-_ANY_OID = re.compile(r"^(?:oid|ext-\d+-\S+) +(\S.*)$", re.MULTILINE)
-_PATH = re.compile(r"\.\.|[/\\%~$`|;&]")
-_SIZE = re.compile(r"^size (\d{1,19})$", re.MULTILINE)
+_OID = late(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_ANY_OID = late(r"^(?:oid|ext-\d+-\S+) +(\S.*)$", re.MULTILINE)
+_PATH = late(r"\.\.|[/\\%~$`|;&]")
+_SIZE = late(r"^size (\d{1,19})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

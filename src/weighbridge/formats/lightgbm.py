@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.formats.framework import Call, FrameworkReading, Text
@@ -32,9 +33,9 @@ TREE_KEYS = frozenset(
         "num_features", "leaf_features", "leaf_coeff", "shrinkage", "cat_boundaries", "cat_threshold",
     }
 )  # fmt: skip
-_KEY = re.compile(r"([A-Za-z_]+)=(.*)")
-_TABLE = re.compile(r"feature[_ ]importances:$|[^=]*=[0-9.e+-]+$|pandas_categorical:(null|\[.*\])$")
-_PARAMETER = re.compile(r"\[([a-z0-9_]+): (.*)\]$")
+_KEY = late(r"([A-Za-z_]+)=(.*)")
+_TABLE = late(r"feature[_ ]importances:$|[^=]*=[0-9.e+-]+$|pandas_categorical:(null|\[.*\])$")
+_PARAMETER = late(r"\[([a-z0-9_]+): (.*)\]$")
 
 
 def read(source: Source, budget: Budget, name: str) -> Reading:

@@ -35,7 +35,8 @@ CELL, STRUCT, OBJECT, CHAR, SPARSE, FIRST_NUMBER, LAST_NUMBER, FUNCTION, OPAQUE,
 MAX_UNPACKED = 64 * 1024**2
 BOMB_RATIO = 500
 """Deflate reaches 1,000 for zeros alone."""
-MAX_PENDING = 1_000_000
+MAX_PENDING = 200
+"""Arrays inside of arrays: one waits for each level, and readers call themselves for each."""
 MAX_FIELDS = 100_000
 COMPLEX = 0x0800
 
@@ -80,7 +81,9 @@ class _Walk:
         while self.pending:
             self.budget.spend_members()
             if len(self.pending) > MAX_PENDING:
-                raise ContradictionError("nesting-too-deep", "too many elements wait for others")
+                raise ContradictionError(
+                    "nesting-too-deep", f"arrays are nested more than {MAX_PENDING} deep"
+                )
             self.pending.pop()()
 
     def _tag(self, cursor: Cursor) -> tuple[int, int, int]:

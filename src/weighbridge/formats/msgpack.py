@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Slice, Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -32,6 +33,11 @@ MAX_KEPT = 4096
 """Entries of one map that are remembered, to understand the ways in which arrays are written."""
 MAX_TENSORS = 1_000_000
 KEY_LIMIT = 4096
+MIN_PROGRAM = 8
+_PROGRAM = late(
+    rb"\s*(?:__import__\s*\(|(?:os|posix|nt|subprocess|builtins|importlib|runpy|pty)\s*\.\s*\w{2,20}\s*\(|(?:exec|eval|compile)\s*\(\s*[\"'_bc]|(?:import|from)\s+(?:os|subprocess|socket|ctypes)\b|c(?:os|posix|nt|subprocess|builtins)\n)"
+)
+"""How a text begins that is code, and no name of a parameter."""
 MAX_TABLE, MAX_TABLE_MEMORY = 16 << 20, 256 << 20
 """Bytes of a document that is decoded at once, and what its values may take in memory."""
 _HOLDERS = frozenset((bytes, list, dict))
@@ -244,6 +250,8 @@ def _value(work: _Work, at: int, end: int, path: Path, depth: int) -> tuple[Any,
         return _array(work, at, length, end, path, depth)
     if kind == "bin":
         _look_inside(work, Span(at, length), path)
+    elif MIN_PROGRAM <= length <= KEY_LIMIT and _PROGRAM.match(work.take(at, length, end)):
+        work.notes.add("msgpack-program", "a text is a program", offset=at, part="/".join(path))
     return Span(at, length), at + length
 
 

@@ -10,29 +10,28 @@ from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats import json as json_format
 from weighbridge.formats.reading import Gap, Part, Reading
 
 MAX_CELLS = 20_000
-_MAGIC = re.compile(
-    r"^(?P<indent>\s*)(?P<target>[\w.,\s\[\]'\"]+=\s*)?(?P<magic>%{1,2}|!{1,2}|\?)(?P<text>.*)$"
-)
-_HELP = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
+_MAGIC = late(r"^(?P<indent>\s*)(?P<target>[\w.,\s\[\]'\"]+=\s*)?(?P<magic>%{1,2}|!{1,2}|\?)(?P<text>.*)$")
+_HELP = late(r"^\s*[\w.]+\?{1,2}\s*$")
 _PYTHON_CELLS = frozenset(("time", "timeit", "capture", "prun", "python", "python3", "pypy"))
 """Cell magics whose body is still Python."""
-ACTIVE_HTML = re.compile(
+ACTIVE_HTML = late(
     r"(?i)<\s*(script|iframe|object|embed|base|form)\b|<meta[^>]{0,200}http-equiv\s*=\s*"
     r"(?![\"']?(?:content-type|content-language|cache-control|expires|pragma|x-ua-compatible)[\"'\s])|[\s\"'/]on[a-z]{3,20}\s*=|javascript\s*:"
 )
-_TAKES = re.compile(
+_TAKES = late(
     r"(?i)document\.cookie|navigator\.sendBeacon\s*\(\s*[\"'`]https?:|kernel\.execute\s*\(\s*[\"'`]|WScript\.|ActiveXObject"
     r"|eval\s*\(\s*(atob|unescape|decodeURIComponent|String\.fromCharCode)|href\s*=\s*[\"']\s*vbscript\s*:"
     r"|href\s*=\s*[\"']\s*javascript\s*:[^\"']{0,300}(fetch|eval|atob|cookie|location|import)\b|require\(\s*[\"']child_process"
 )
 """What scripts of a page do that takes something, or runs something; plots do none of it."""
-_SMALL_TAKES = re.compile(
+_SMALL_TAKES = late(
     r"(?i)XMLHttpRequest|\bfetch\s*\(\s*[\"'`](https?:)?//|new\s+WebSocket|\.execute\s*\("
     r"|(window|document|top|self)\.location(\.href)?\s*=\s*[\"'`]?(https?:|data:|javascript:)|location\.(replace|assign)\s*\(\s*[\"'`]"
     r"|new\s+Image\s*\(\s*\)\s*\.src\s*=|<meta[^>]{0,100}http-equiv\s*=\s*[\"']?refresh[^>]{0,100}url\s*=\s*[\"']?(https?:|data:|javascript:)"
@@ -40,6 +39,17 @@ _SMALL_TAKES = re.compile(
 )
 """What plotting libraries have in their hundreds of kilobytes too, and a page without one has no need of."""
 SMALL = 20_000
+_SHOWS = late(
+    r"\b(Javascript|HTML|SVG|IFrame|display_(?:javascript|html|svg)|publish_display_data|_repr_(?:html|javascript)_)\s*\(|text/html|application/javascript"
+)
+_CODE_TAKES = late(
+    r"(?i)document\.cookie|navigator\.sendBeacon\s*\(|\bfetch\s*\(\s*(?:\\?[\"'`]){1,2}(?:https?:)?//|\.open\s*\(\s*\\?[\"'`](?:GET|POST)\\?[\"'`]\s*,\s*\\?[\"'`](?:https?:)?//"
+    r"|new\s+WebSocket\s*\(\s*\\?[\"'`]wss?:|eval\s*\(\s*(?:atob|unescape|String\.fromCharCode)|require\(\s*\\?[\"']child_process|ActiveXObject|WScript\."
+    r"|new\s+Image\s*\(\s*\)\s*\.src\s*=|<form[^>]{0,200}action\s*=\s*\\?[\"']?https?:|IFrame\(\s*(?:src\s*=\s*)?[\"'](?:http:|javascript:|data:text/html|file:)|<script[^>]{0,200}\bsrc\s*=\s*\\?[\"']?(?:http:|data:|//\d)"
+    r"|<iframe[^>]{0,300}\bsrc(?:doc)?\s*=\s*\\?[\"']?\s*(?:http:|javascript:|data:|<script)|<meta[^>]{0,100}http-equiv\s*=\s*\\?[\"']?refresh[^>]{0,100}url\s*=|on(?:error|load)\s*=\s*\\?[\"']?[^>]{0,200}?(?:eval|fetch|location|cookie)"
+    r"|href\s*=\s*\\?[\"']\s*(?:javascript|vbscript):[^\"']{0,300}(?:fetch|eval|atob|cookie|location)"
+)
+"""What a page that a cell's own code shows must not do, in a text of Python."""
 _ACTIVE_TYPES = frozenset(("application/javascript", "text/javascript", "application/x-javascript"))
 
 
@@ -47,6 +57,12 @@ def taken(text: str) -> str:
     """What an active document reaches for, as it stands in it; "" where it only draws."""
     match = _TAKES.search(text) or (_SMALL_TAKES.search(text) if len(text) < SMALL else None)
     return match[0] if match else ""
+
+
+def reaches_out(text: str) -> str:
+    """What a page that a cell makes does outside of itself, as it stands in the cell; "" for nothing."""
+    match = _CODE_TAKES.search(text)
+    return match[0].strip() if match else ""
 
 
 class Magic(NamedTuple):
@@ -181,6 +197,10 @@ def _taking(cells: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
     for number, _, text in _active(cells):
         if what := taken(text):
             yield number, what.strip()[:60]
+    for number, cell in enumerate(cells, 1):
+        code = _text(cell.get("source", cell.get("input"))) if cell.get("cell_type") == "code" else ""
+        if _SHOWS.search(code) and (match := _CODE_TAKES.search(code)):
+            yield number, match[0].strip()[:60]
 
 
 def _active(cells: list[dict[str, Any]]) -> Iterator[tuple[int, str, str]]:

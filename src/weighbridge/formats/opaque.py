@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource, Slice, Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.framework import FrameworkReading, Text
@@ -52,25 +53,23 @@ KINDS: tuple[Kind, ...] = (
     Kind("ggml-session", (b"nsgg", b"sgg\0"), (), "is the saved state of a conversation, not a model"),
     Kind("dlib", (), (".dat",), "is an object of dlib, whose numbers have no frame that could be followed"),
 )
-_STRING = re.compile(rb"[\x20-\x7e\t]{6,4096}")
-_ELF = re.compile(rb"\x7fELF[\x01\x02][\x01\x02]\x01")
-_MACHO = re.compile(
+_STRING = late(rb"[\x20-\x7e\t]{6,4096}")
+_ELF = late(rb"\x7fELF[\x01\x02][\x01\x02]\x01")
+_MACHO = late(
     rb"[\xce\xcf]\xfa\xed\xfe(?:\x07|\x0c)\0\0[\0\x01]...[\0\x80][\x01-\x0c]\0\0\0"
     rb"|\xca\xfe\xba\xbe\0\0\0[\x01-\x14][\0\x01]\0\0[\x07\x0c]",
     re.DOTALL,
 )
 """For x86 and ARM, thin (magic, processor, subtype, file type) or universal."""
-_BASE64_PROGRAM = re.compile(
-    rb"f0VMR[gQ][IE][A-Za-z0-9+/]{80,}={0,2}|TVqQAAMAAAAEAAAA[A-Za-z0-9+/]{80,}={0,2}"
-)
+_BASE64_PROGRAM = late(rb"f0VMR[gQ][IE][A-Za-z0-9+/]{80,}={0,2}|TVqQAAMAAAAEAAAA[A-Za-z0-9+/]{80,}={0,2}")
 _GADGET = rb"(os|posix|nt|subprocess|builtins|__builtin__|pty|socket|runpy|importlib|shutil|ctypes|webbrowser|marshal|commands)"
-_PICKLED_CALL = re.compile(
+_PICKLED_CALL = late(
     rb"c" + _GADGET + rb"\n([a-z_A-Z]\w{0,40})\n"
     rb"|\x8c." + _GADGET + rb"(?:\x94|q.)?\x8c.([a-z_A-Z]\w{0,40})(?:\x94|q.)?\x93",
     re.DOTALL,
 )
 """How a pickle imports what runs something: the text of `GLOBAL`, or the strings of `STACK_GLOBAL`."""
-_STUB = re.compile(rb"This program cannot be run in DOS mode")
+_STUB = late(rb"This program cannot be run in DOS mode")
 STUB_WITHIN = 512
 """Bytes behind the beginning of a Windows program in which its words for DOS stand."""
 GPU_MACHINES = frozenset({190})

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from math import prod
 
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import TensorRef
 from weighbridge.formats.xml.meaning import Fact
@@ -79,10 +80,10 @@ TOKENIZERS = frozenset(
     }
 )  # fmt: skip
 """Operators of openvino-tokenizers, a library that its own program must load."""
-_OPSET = re.compile(r"opset([1-9]\d?)\Z")
+_OPSET = late(r"opset([1-9]\d?)\Z")
 LAST_OPSET = 16
-_LIBRARY = re.compile(r"(?i)\.(so(\.\d+)*|dll|dylib|cl|pyd)\Z")
-_PATH_KEYS = re.compile(r"(?i)(path|file|filename|location|library|lib|source|weights|uri|url|extension)s?\Z")
+_LIBRARY = late(r"(?i)\.(so(\.\d+)*|dll|dylib|cl|pyd)\Z")
+_PATH_KEYS = late(r"(?i)(path|file|filename|location|library|lib|source|weights|uri|url|extension)s?\Z")
 _FAR = 2**63
 MAX_TENSORS = 1_000_000
 
@@ -100,21 +101,26 @@ class Openvino:
         self._told: set[str] = set()
         self._tensors: list[TensorRef] = []
         self._unlisted = False
+        self._noted = False
         self.reach = 0
 
     def start(self, name: str, attributes: Mapping[str, str], line: int) -> Iterator[Fact]:
         """See `Dialect.start`."""
         if name == "net":
             version = attributes.get("version", "")
+            self._noted = False
             self._version = int(version) if version.isdecimal() and len(version) < 4 else 0
+        elif name in ("rt_info", "meta_data", "cli_parameters"):
+            self._noted = True
         elif name == "layer":
+            self._noted = False
             self._layer, self._kind = attributes.get("name", ""), attributes.get("type", "")
             yield from self._operator(attributes, line)
         elif name in ("CustomLayer", "Kernel", "Source"):
             yield Fact("openvino-library", "names a kernel that the plug-in compiles and runs", line)
         elif "offset" in attributes and "size" in attributes:
             yield from self._constant(name, attributes, line)
-        if name in ("layer", "data", "net", "weights", "biases", "blobs"):
+        if name in ("layer", "data", "net", "weights", "biases", "blobs") or self._noted:
             yield from self._paths(attributes, line)
 
     def text(self, data: str, line: int) -> Iterator[Fact]:

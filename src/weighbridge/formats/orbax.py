@@ -6,12 +6,12 @@ with 0x0cdb3a2a and names its data files, below its own folder, in a table that 
 not decoded: TensorStore takes numbers from them and nothing else.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.formats import json
@@ -21,6 +21,7 @@ from weighbridge.formats.reading import Gap, Reading
 NAMES = frozenset({"_METADATA", "_CHECKPOINT_METADATA", "_sharding"})
 MANIFEST = b"\x0c\xdb\x3a\x2a"
 HEADER = 4 + 8
+MAX_INNER = 256 * 1024
 MAX_BODY = 16 * 1024**2
 VALUES = frozenset(
     {
@@ -38,10 +39,8 @@ VALUES = frozenset(
     }
 )
 """Kinds of leaves; all are numbers, texts or empty containers."""
-_HANDLER = re.compile(r"orbax\.(checkpoint|export)(\.\w+)+\Z")
-_OUTSIDE = re.compile(
-    rb"(?:^|[^\w.])(\.\./|/(?:etc|home|root|tmp|var|proc|usr)/)|(?:file|https?|s3|gs|ftp)://"
-)
+_HANDLER = late(r"orbax\.(checkpoint|export)(\.\w+)+\Z")
+_OUTSIDE = late(rb"(?:^|[^\w.])(\.\./|/(?:etc|home|root|tmp|var|proc|usr)/)|(?:file|https?|s3|gs|ftp)://")
 
 
 def read(source: Source, budget: Budget, name: str) -> Reading:
@@ -54,6 +53,7 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
         if not isinstance(view, dict):
             raise InputError("not-this-format", "no metadata of Orbax")
         _tree(view.get("tree_metadata"), notes, gaps)
+        _stores(view, notes, budget)
         for handler in _handlers(view.get("item_handlers")):
             if not _HANDLER.match(handler):
                 notes.add(
@@ -88,6 +88,60 @@ def _tree(tree: Any, notes: Notes, gaps: list[Gap]) -> None:
             gaps.append(
                 Gap(code="codec-unknown", message=f'a value of the unknown kind "{visible(str(kind), 80)}"')
             )
+
+
+_STORE_KEYS = frozenset(
+    {
+        "path",
+        "base",
+        "param_name",
+        "file",
+        "filename",
+        "url",
+        "uri",
+        "bucket",
+        "location",
+        "kvstore",
+        "ocdbt",
+        "directory",
+    }
+)
+
+
+def _stores(value: Any, notes: Notes, budget: Budget) -> None:
+    """Places of TensorStore's key-value stores and names of parameters, also in documents inside of texts."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        key, item = waiting.pop()
+        budget.spend_members()
+        if isinstance(item, dict):
+            waiting += ((str(name), inner) for name, inner in item.items())
+        elif isinstance(item, list):
+            waiting += ((key, inner) for inner in item)
+        elif isinstance(item, str):
+            inner = _document(item)
+            if inner is not None:
+                waiting.append((key, inner))
+            elif key in _STORE_KEYS and (escapes(item) or _ELSEWHERE.match(item)):
+                notes.add(
+                    "orbax-path",
+                    f'"{visible(key, 60)}" leads out of the checkpoint, to "{visible(item, 120)}"',
+                )
+
+
+_ELSEWHERE = late(r"(?i)(file|https?|ftp|s3|gs|gcs|memory)://|[/\\~]|[A-Z]:[\\/]")
+
+
+def _document(text: str) -> Any:
+    """The JSON document that a text is; None for every other text."""
+    if not (text.startswith("{") and text.endswith("}") and len(text) < MAX_INNER):
+        return None
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _handlers(value: Any) -> Iterator[str]:

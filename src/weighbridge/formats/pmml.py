@@ -5,9 +5,9 @@ its own program: JPMML takes a dotted name for a Java class and makes one. Exten
 text; consumers that understand one may run what stands in it, so programs in them are named.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import TensorRef
 from weighbridge.formats.xml.meaning import CODE, Fact
@@ -25,8 +25,8 @@ FUNCTIONS = frozenset(
     }
 )  # fmt: skip
 """Built-in functions of PMML 4.4 and of the versions before it."""
-_CLASS = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)+\Z")
-_PROGRAM = re.compile(
+_CLASS = late(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)+\Z")
+_PROGRAM = late(
     r"(?i)(\b|[-_.:])(script|exec|eval|groovy|javascript|jython|python|code|command|shell|class)\b"
 )
 MAX_NAMES = 10_000

@@ -4,15 +4,17 @@
 their own place for them; the result is one list of lines as pip would see them. Nothing is resolved or fetched.
 """
 
-import configparser
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import Path, walk
 
-NAMES = re.compile(r"(?i)(^|/)(pyproject\.toml|setup\.cfg|pipfile|uv\.toml|pip\.conf|pip\.ini|\.condarc)$")
+NAMES = late(
+    r"(?i)(^|/)(pyproject\.toml|setup\.cfg|pipfile|uv\.toml|pip\.conf|pip\.ini|\.condarc)$",
+    needs=("pyproject", "setup.cfg", "pipfile", "uv.toml", "pip.", ".condarc"),
+)
 """Text files other than `requirements*.txt` that hold requirements."""
 _LISTS = frozenset(
     ["requirements", "requires", "install_requires", "dependencies", "build_dependencies", "pip", "packages", "conda_packages", "pip_packages", "python_packages", "conda_dependencies", "pip_dependencies", "setup_requires", "tests_require", "extras_require", "extra_pip_requirements", "pip_requirements"]
@@ -32,7 +34,7 @@ class Requirement(NamedTuple):
     """In the file, from 1; 0 where it is not known."""
 
 
-_INDEX = re.compile(r"pypi\.org")
+_INDEX = late(r"pypi\.org")
 """The index that pip asks anyway."""
 
 
@@ -55,6 +57,8 @@ def from_named(text: str, basename: str) -> Iterator[Requirement]:
     name = basename.lower()
     found: Iterable[str] = ()
     if name.endswith(".toml") or name == "pipfile":
+        import tomllib  # few texts are named so
+
         try:
             found = from_toml(tomllib.loads(text))
         except (tomllib.TOMLDecodeError, RecursionError, ValueError):
@@ -107,6 +111,8 @@ def _source(path: Path, key: str, item: str) -> Iterator[str]:
 
 
 def _from_ini(text: str) -> Iterator[str]:
+    import configparser  # few texts are named so
+
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text[:1_000_000])

@@ -30,9 +30,21 @@ _CONTROL = "".join(
 )
 
 KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (late(r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$"), "requirements"),
-    (late(r"(?i)\.x?html?$"), "html"),
-    (late(r"(?i)\.(xml|pmml|xsl|xslt|rdf|urdf|dae)$"), "xml"),
+    (
+        late(
+            r"(?i)(^|/)requirements[^/]*\.(txt|in)$|(^|/)constraints[^/]*\.txt$",
+            needs=("requirements", "constraints"),
+        ),
+        "requirements",
+    ),
+    (late(r"(?i)\.x?html?$", needs=("htm",)), "html"),
+    (
+        late(
+            r"(?i)\.(xml|pmml|xsl|xslt|rdf|urdf|dae)$",
+            needs=(".xml", ".pmml", ".xsl", ".rdf", ".urdf", ".dae"),
+        ),
+        "xml",
+    ),
 )
 """Name → narrower format; everything else is `text`."""
 

@@ -8,12 +8,13 @@ read here by its brackets and repetitions alone; it is never compiled or matched
 import re
 from collections.abc import Iterator
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
 
 MAX_PATTERN = 20_000
-_QUANTIFIER = re.compile(r"\*|\+|\{\d*,\d*\}")
-_BOUNDED = re.compile(r"\?|\{\d+\}")
-_ATOM = re.compile(r"\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|[^()|*+?{}\\]", re.DOTALL)
+_QUANTIFIER = late(r"\*|\+|\{\d*,\d*\}")
+_BOUNDED = late(r"\?|\{\d+\}")
+_ATOM = late(r"\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|[^()|*+?{}\\]", re.DOTALL)
 
 
 def patterns(reading: JsonReading) -> Iterator[tuple[Path, str]]:

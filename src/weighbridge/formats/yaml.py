@@ -6,13 +6,13 @@ what unfolds beyond it is said to be a bomb. Both values of a doubled key are ke
 is the rules' business.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any, NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.json import JsonReading, Path, objects, templates
@@ -35,8 +35,8 @@ _CORE = frozenset(
     NAMESPACE + name for name in ["str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "pairs", "binary", "timestamp", "merge", "value", "yaml"]
 )  # fmt: skip
 _BOOLS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
-_INT = re.compile(r"[-+]?[0-9][0-9_]{0,40}\Z")
-_FLOAT = re.compile(r"[-+]?([0-9][0-9_]{0,40})?\.?[0-9]{1,40}([eE][-+]?[0-9]{1,4})?\Z")
+_INT = late(r"[-+]?[0-9][0-9_]{0,40}\Z")
+_FLOAT = late(r"[-+]?([0-9][0-9_]{0,40})?\.?[0-9]{1,40}([eE][-+]?[0-9]{1,4})?\Z")
 
 
 class YamlTag(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 
 from weighbridge.core.evidence import WORST_FIRST, Evidence, Outcome
 from weighbridge.core.finding import FileResult, Finding, Unread
+from weighbridge.core.pattern import late
 from weighbridge.core.report import SignatureResult, Subject
 from weighbridge.core.text import visible
 from weighbridge.policy.policy import Policy
@@ -23,7 +24,7 @@ MAX_COST = 2_000_000
 VARIABLES = ("evidence", "findings", "files", "unread", "signatures", "subject", "now")
 """What an expression may name."""
 
-_TOKEN = re.compile(
+_TOKEN = late(
     r"""(?x)
     (?P<skip> //[^\n]* | "{3}.*?"{3} | '{3}.*?'{3} | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' )
   | (?P<word> [A-Za-z_][A-Za-z0-9_]* )

@@ -7,6 +7,7 @@ search, for a path that somebody gave, and for what a file extends.
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,16 @@ def _in_folder(folder: Path) -> Path | None:
     if own.is_file():
         return own
     project = folder / "pyproject.toml"
-    try:
-        return project if project.is_file() and table_of(project) is not None else None
-    except (UsageError, BrokenError):
-        return None  # somebody else's broken pyproject.toml is not ours to report
+    with suppress(UsageError, BrokenError):  # somebody else's broken pyproject.toml is not ours to report
+        if project.is_file() and _may_name_us(project) and table_of(project) is not None:
+            return project
+    return None
+
+
+def _may_name_us(project: Path) -> bool:
+    """Most do not, and need no TOML reader; a key may be written with escapes."""
+    data = _read(project)
+    return b"weighbridge" in data or b"\\" in data
 
 
 def _refuse_strangers(path: Path) -> None:

@@ -5,12 +5,13 @@ arguments. Harmless are classes under the reviewed prefixes, whose making only b
 starts programs or reads code is no such class wherever it stands. All else is not known.
 """
 
-import re
 from functools import lru_cache
+
+from weighbridge.core.pattern import late
 
 UNKNOWN = "?"
 
-FRAMEWORKS = re.compile(
+FRAMEWORKS = late(
     r"(torch\.(nn|optim|distributions|utils\.data)|torchvision|torchaudio|torchmetrics|torchtune|transformers|diffusers|peft|trl|timm"
     r"|sentence_transformers|nemo\.(collections|core|utils|lightning)|lightning|lightning_fabric|pytorch_lightning|uni2ts|gluonts|monai|flextok|fourm"
     r"|langchain|langchain_core|langchain_openai|langchain_community|speechbrain|fairseq|open_clip|kornia|albumentations|einops|sklearn|omegaconf|accelerate|datasets|mmengine|mmcv|mmdet|gpytorch"
@@ -18,7 +19,7 @@ FRAMEWORKS = re.compile(
     r"(\.[a-zA-Z_]\w*)*\.[A-Z]\w*\Z"
 )
 """Prefixes under which classes are layers, optimisers, data sets and options."""
-FUNCTIONS = re.compile(
+FUNCTIONS = late(
     r"(torch\.(relu|tanh|sigmoid|zeros|ones|tensor|float16|bfloat16|float32|float64|device|Generator|Size|nn\.functional\.\w+|nn\.init\.\w+)"
     r"|torchtune\.(models|modules|datasets|training|data|config)(\.[a-z]\w*)*\.\w+|functools\.partial|collections\.OrderedDict"
     r"|builtins\.(dict|list|tuple|set|str|int|float|bool|slice|range|len|min|max|sum)|pathlib\.(Pure)?Path|datetime\.(timedelta|datetime|date)"
@@ -26,7 +27,7 @@ FUNCTIONS = re.compile(
     r"|(mlflow|nemo|transformers|diffusers|sentence_transformers|peft)(\.[a-z]\w*)*)\Z"
 )
 """Functions and modules that compute, and nothing else."""
-POWERFUL = re.compile(
+POWERFUL = late(
     r"(Popen|Process|Shell|Command|Subprocess|Interpreter|REPL|Unpickl|Importer|CodeExec|Exec(utor)?\Z|Bash|Runner\Z|LightningCLI|ConfigParser"
     r"|CppExtension|BuildExtension|RemoteModule|PythonTool|FileHandler|Downloader|Webhook|Tunnel)"
 )
@@ -61,7 +62,7 @@ _ALSO = {
     "nemo.core.classes.common.import_class_by_path": "imports what its arguments name",
 }
 """Names that the lists for pickles and Python code have no reason to hold, or hold for other arguments."""
-_DOTTED = re.compile(r"[A-Za-z_]\w*([.:][A-Za-z_]\w*)+\Z")
+_DOTTED = late(r"[A-Za-z_]\w*([.:][A-Za-z_]\w*)+\Z")
 
 
 def is_dotted(text: str) -> bool:

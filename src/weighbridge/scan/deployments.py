@@ -8,31 +8,36 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading
 from weighbridge.scan.workspaces import Objects, Told
 
-_SOURCE = re.compile(
+_SOURCE = late(
     r"(?i)\s*(/|[A-Z]:[\\/]?|/etc(/(?!localtime\b|timezone\b|ssl\b|pki\b|ca-certificates|resolv\.conf|hosts\b|machine-id\b|nginx|nvidia|vulkan|OpenCL).*)?|/(root|home|proc|sys|boot|usr|var|dev)/?"
     r"|/(var/)?run/(docker|containerd/containerd|podman/podman|crio/crio)\.sock|/var/lib/(docker|kubelet)(/.*)?|/dev/(sd|nvme|vd|mem|kmem)\S*|/proc/.*"
     r"|(~|\$\{?(env:)?HOME\}?|/home/[\w.-]+|/root)(/?|/\.(ssh|aws|kube|gnupg|docker|netrc|git-credentials|config/gcloud|huggingface)(/.*)?))\s*\Z"
 )
 """Folders and sockets of the machine through which a container takes it over, or reads keys."""
-_NAMES = re.compile(
-    r"(?i)(^|/)((docker-|podman-)?compose[\w.-]*\.ya?ml|MLproject|mlproject\.ya?ml|chart\.ya?ml|devspace\.ya?ml|skaffold\.ya?ml)$"
+_NAMES = late(
+    r"(?i)(^|/)((docker-|podman-)?compose[\w.-]*\.ya?ml|MLproject|mlproject\.ya?ml|chart\.ya?ml|devspace\.ya?ml|skaffold\.ya?ml)$",
+    needs=("compose", "mlproject", "chart.y", "devspace.y", "skaffold.y"),
 )
-_WORKFLOW = re.compile(r"(?i)(^|/)\.(github|gitea|forgejo)/workflows/[^/]+\.ya?ml$|(^|/)action\.ya?ml$")
-_SAID = re.compile(
+_WORKFLOW = late(
+    r"(?i)(^|/)\.(github|gitea|forgejo)/workflows/[^/]+\.ya?ml$|(^|/)action\.ya?ml$",
+    needs=("/workflows/", "action.y"),
+)
+_SAID = late(
     r"\$\{\{[^}]{0,200}\bgithub\.event\.(issue|pull_request|comment|review|review_comment|discussion|head_commit|commits|pages|workflow_run)\b[^}]{0,100}\b(title|body|message|page_name|name|email|display_title)\b[^}]{0,100}\}\}"
 )
-_BRANCH = re.compile(
+_BRANCH = late(
     r"\$\{\{[^}]{0,200}\b(github\.head_ref|github\.event\.\w+\.head\.(ref|label))\b[^}]{0,100}\}\}"
 )
-_RUNS_BRANCH = re.compile(r"\|\s*(ba|z)?sh\b|\beval\b|\b(ba|z)?sh\s+-c\b")
-_ALL_SECRETS = re.compile(r"(?i)\$\{\{[^}]{0,100}\btoJSON\s*\(\s*secrets\s*\)")
-_SENDS_SECRET = re.compile(
+_RUNS_BRANCH = late(r"\|\s*(ba|z)?sh\b|\beval\b|\b(ba|z)?sh\s+-c\b")
+_ALL_SECRETS = late(r"(?i)\$\{\{[^}]{0,100}\btoJSON\s*\(\s*secrets\s*\)")
+_SENDS_SECRET = late(
     r"(?i)\b(curl|wget|nc|Invoke-WebRequest)\b[^\n]{0,500}\$\{\{\s*secrets\.[^\n]{0,500}\bhttp://|\b(curl|wget|nc|Invoke-WebRequest)\b[^\n]{0,500}\bhttp://[^\n]{0,500}\$\{\{\s*secrets\."
 )
-_HEAD = re.compile(r"github\.event\.pull_request\.head\.|github\.head_ref")
+_HEAD = late(r"github\.event\.pull_request\.head\.|github\.head_ref")
 
 
 def deployment(name: str, reading: JsonReading) -> Iterator[Told]:

@@ -4,7 +4,7 @@ Each shape is a whole order. Prompts that forbid such things, and guards that qu
 behind a "never", a "do not" or an opening quotation mark is no order.
 """
 
-import re
+from weighbridge.core.pattern import late
 
 _VERBS = r"(?:send|append|forward|leak|exfiltrate|transmit|upload|post|include|embed|attach|encode)"
 _HELD = (
@@ -43,8 +43,8 @@ _SHAPES = (
         "has the model hide something from the user",
     ),
 )
-_COMPILED = tuple((re.compile(f"(?i){shape}"), words) for shape, words in _SHAPES)
-_NO_ORDER = re.compile(
+_COMPILED = tuple((late(f"(?i){shape}"), words) for shape, words in _SHAPES)
+_NO_ORDER = late(
     r"(?i)(?:\b(?:never|not|don'?t|avoid|without|refuse|refusing|cannot|won'?t|asked|against|says?|attempts?|tries|asks?)\b[^.!?\n]{0,60}|(?<![\"'])[\"'\u201c`](?![\"'])[^\"'\n]{0,20})\Z"
 )
 MAX_TEXT = 1024**2

@@ -6,7 +6,7 @@ name. The tables are words in strings, so that a change reads as a change of wor
 """
 # ruff: noqa: SIM905
 
-import re
+from weighbridge.core.pattern import late
 
 PACKAGES = frozenset(
     """
@@ -177,17 +177,21 @@ SAFE = frozenset(
     urllib.request.Request urllib.request.url2pathname urllib.request.pathname2url urllib.request.quote urllib.request.unquote
     cloudpickle.dump cloudpickle.dumps cloudpickle.CloudPickler dill.dump dill.dumps dill.Pickler _pickle.dump _pickle.dumps
     _pickle.Pickler cPickle.dump cPickle.dumps jsonpickle.encode cloudpickle.Pickler urllib3.util urllib3.util.retry urllib3.util.url urllib3.exceptions socket._GLOBAL_DEFAULT_TIMEOUT _socket.CAPI http.HTTPStatus ctypes.sizeof
+    socket.fromfd socket._fileobject imp.get_suffixes _imp.extension_suffixes requests.utils.default_user_agent requests.utils.default_headers
+    sympy.parsing.sympy_parser.null sympy.parsing.latex.lark.transformer.TransformToSymPyExpr
     """.split()
 )
 """Names inside the patterns above that do nothing."""
-CONSTANTS = re.compile(
+CONSTANTS = late(
     r"(socket|subprocess|http\.client|ssl)\.[A-Z][A-Z0-9_]+\Z|[a-z]\w*(\.\w+)*\.[A-Z]\w*(Error|Exception|Timeout|Warning)\Z"
     r"|(?!ctypes\.|cffi\.)[a-z]\w*(\.\w+)*\.([A-Z][A-Z0-9_]{2,}|__(version|all|name|doc|file)__)\Z"
 )
+OF_TEXT = late(r"[a-z]\w*(\.[a-z]\w*)*\.__version__\.(split|startswith|partition|rpartition|strip)\Z")
+"""Methods of the text that says a module's version."""
 CALLED_ONLY = frozenset(
     """
     types.FunctionType types.CodeType types.ModuleType timeit.Timer jinja2.Environment socket.socket socket.SocketType
-    requests.Session requests.Response httpx.Client httpx.AsyncClient aiohttp.ClientSession
+    multiprocessing.connection.Connection requests.Session requests.Response httpx.Client httpx.AsyncClient aiohttp.ClientSession
     """.split()
 )
 """Harmless to mention (`isinstance`), not to call."""
@@ -200,7 +204,7 @@ AT_IMPORT: tuple[str, ...] = (
     "threading.Thread",
 )
 """Beginnings of names that are ordinary inside functions and odd when a module is imported."""
-WRITES = re.compile(r"[wax+]")
+WRITES = late(r"[wax+]")
 
 EXACT: dict[str, str] = {}
 PREFIX: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -272,14 +276,14 @@ MODULES_NOT_TO_PASS_ON = frozenset(
 )
 """Handed on as a value, one of these can be taken apart elsewhere; as `logging.os`, it is still `os`."""
 
-DECODERS = re.compile(
+DECODERS = late(
     r"(base64\.\w*decode\w*|binascii\.(unhexlify|a2b_\w+)|zlib\.decompress|gzip\.decompress|bz2\.decompress|lzma\.decompress"
     r"|marshal\.loads|codecs\.decode|builtins\.bytes\.fromhex|builtins\.bytearray\.fromhex|urllib\.request\.urlopen"
     r"|requests\.(get|post)|(\w|\.|\(\))*\.(b64decode|decompress|fromhex))(\(\).*)?\Z"
 )
 """Calls whose value, when run at once, is code that nobody was to see."""
 
-SHELLS = re.compile(
+SHELLS = late(
     r"(?i)(curl|wget|fetch|iwr|invoke-webrequest)\b[^|;&\n]{0,300}\|\s*(sudo\s+)?(\S*/)?(ba|z|da|k)?sh\b|/dev/(tcp|udp)/|\bbash\s+-i\b"
     r"|\bn(c|cat|etcat)\b[^\n]{0,100}\s-\w*[ec]\b|base64\s+(-d|--decode)[^\n]{0,100}\|\s*\S*sh\b|powershell[^\n]{0,60}-e(nc|ncodedcommand)?\s"
     r"|\brm\s+-\w*r\w*f?\w*\s+(/|~)|mkfifo\s+\S+|chmod\s+\S*\+?[xs7]\S*\s+/tmp/|>\s*(/etc/|~/\.ssh/|~/\.bashrc)|crontab\s+-"

@@ -10,7 +10,8 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place
 from weighbridge.formats.python import PythonReading
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.python_effects import Setting, inner_setting, python_files
+from weighbridge.scan.python_effects import Setting
+from weighbridge.scan.python_effects.files import inner_setting, python_files
 from weighbridge.scan.rule import Folder, Rule
 
 

@@ -22,6 +22,10 @@ class Folder:
     readings: Mapping[str, tuple[Reading, ...]]
     """Path → the kept readings of that file (`engine.KEPT` formats)."""
 
+    def holds(self, *formats: str) -> bool:
+        """Whether a reading of one of these formats was kept; asked before what knows them is imported."""
+        return any(reading.format in formats for readings in self.readings.values() for reading in readings)
+
 
 class Rule:
     """Base of all rules. The class attributes are the rule's table; the docstring its explanation."""

@@ -6,6 +6,8 @@ hiding what is run. Installing packages, downloading files and moving them about
 
 import re
 
+from weighbridge.core.pattern import late
+
 _SENT = r"(curl|wget|nc|ncat|scp|ftp|Invoke-WebRequest|iwr)\b"
 _SHAPES: tuple[tuple[str, str], ...] = (
     (r"(curl|wget|fetch|lwp-request)\b[^\n;]{0,400}\|\s*(sudo\s+(-\S+\s+)*)?(env\s+\S+\s+)*(\S*/)?(ba|z|da|k|c|fi)?sh\b", "fetches a script and runs it"),
@@ -37,22 +39,22 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     (r"\bpython\d?\s+-c\s+[\"'][^\n]{0,400}(exec\(|__import__|socket\.|base64\.b64decode|os\.system|subprocess)", "runs hidden Python code"),
     (r"\bperl\s+-e\s+[^\n]{0,200}(socket|exec|system)|\bruby\s+-r?socket|\bphp\s+-r\s+[^\n]{0,100}fsockopen", "connects a shell to another machine"),
 )  # fmt: skip
-_COMPILED = tuple((re.compile(pattern, re.MULTILINE), what) for pattern, what in _SHAPES)
-_COMMENT = re.compile(r"^[ \t]*#(?!!).*$", re.MULTILINE)
-_ENOUGH = re.compile(
+_COMPILED = tuple((late(pattern, re.MULTILINE), what) for pattern, what in _SHAPES)
+_COMMENT = late(r"^[ \t]*#(?!!).*$", re.MULTILINE)
+_ENOUGH = late(
     r"curl|wget|fetch|lwp|iex|invoke|downloadstring|webclient|powershell|pwsh|mshta|regsvr32|certutil|bitsadmin|rundll32|/dev/|\bnc\b"
     r"|ncat|netcat|mkfifo|socat|base64|xxd|openssl|eval|\brm\s|\bdd\b|mkfs|\(\s*\)\s*\{|/etc/|authorized_keys|rc\b|autostart|profile|crontab"
     r"|schtasks|reg\s+add|\.ssh|\.aws|\.netrc|\.git-cred|\.kube|\.gnupg|env\b|history|xmrig|minerd|stratum|LD_PRELOAD|chmod|python|perl|ruby|php|sh\b",
     re.IGNORECASE,
 )
-USUAL = re.compile(
+USUAL = late(
     r"\s*(sudo\s+)?(\w+=\S*\s+)*(pip3?|python3?|uv|conda|mamba|apt|apt-get|brew|npm|npx|yarn|git|git-lfs|nvidia-smi|ls|cd|pwd|mkdir|cp|mv|rm|ln|unzip|zip|tar|gunzip"
     r"|wget|curl|aria2c|cat|head|tail|wc|du|df|free|top|lscpu|uname|which|whoami|date|echo|printf|tree|touch|chmod|sed|awk|grep|find|sort|export|source|set|huggingface-cli|hf"
     r"|gdown|kaggle|gsutil|gcloud|aws|az|jupyter|make|cmake|gcc|g\+\+|nvcc|ffmpeg|accelerate|torchrun|deepspeed|streamlit|gradio|wandb|ollama|docker|kill|ps|sleep|time|(\./)?[\w./-]+\.(sh|py)"
     r"|bash|sh|7z|rsync|nohup|file|md5sum|sha256sum|tensorboard|pytest|mlflow|rar|unrar|seq|for|if|while|#|[{$]|\w+\s*=|autotrain|trl|llamafactory-cli|vllm|test|env|open|\[)(?![\w-])",
 )
 """What people run in notebooks: installs, downloads, looks at files."""
-ECHOES = re.compile(r"\s*(echo|printf|touch|whoami|open|id)\b")
+ECHOES = late(r"\s*(echo|printf|touch|whoami|open|id)\b")
 """Usual behind an exclamation mark, and of no use in a call of `os.system`."""
 MAX_COMMAND = 200_000
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import Path
 from weighbridge.scan.shell_commands import harm as harm_of
 
@@ -15,38 +16,38 @@ Objects = Iterable[tuple[Path, dict[str, Any]]]
 Told = tuple[Path, str, bool]
 TextTold = tuple[int, str, bool]
 
-_PROGRAM_KEY = re.compile(
+_PROGRAM_KEY = late(
     r"(?i)(interpreter(Path)?|pythonPath|python|(?<!config)(?<!configuration)(?<!search)(?<!include)(?<!cache)(?<!file)(?<!root)(?<!import)path"
     r"|executable\w*|command|cmd|runtimeExecutable|miDebuggerPath|binary\w*|program)\Z"
 )
-_HERE = re.compile(
+_HERE = late(
     r"(?i)\s*[\"']?(\$\{workspace(Folder|Root)[^}]*\}|\$\{(containerW|localW)orkspaceFolder\}|\.{1,2}|\$CLAUDE_PROJECT_DIR|\$PWD|\$PROJECT_?DIR\$|\$ProjectFileDir\$)[\"']?[\\/]|\s*[\w.-]+[\\/][\w.\\/-]+$"
 )
 """A path into the folder that is opened."""
-_SCRIPT = re.compile(r"(?i)\.(sh|bash|zsh|fish|py|js|mjs|ts|rb|pl|lua|ps1|bat|cmd|vbs|exe|scr|com|jar)\b")
-_ENVIRONMENT = re.compile(
+_SCRIPT = late(r"(?i)\.(sh|bash|zsh|fish|py|js|mjs|ts|rb|pl|lua|ps1|bat|cmd|vbs|exe|scr|com|jar)\b")
+_ENVIRONMENT = late(
     r"(?i)(^|[\\/])\.?(v?env[\w.-]*|conda\w*|(ana|mini)conda\d?|miniforge\d?|mambaforge|pyenv|virtualenvs|uv|tox|nox|pixi)[\\/](\S*[\\/])?python[\d.]*(\.exe)?\Z|(^|[\\/])node_modules[\\/]"
 )
-_INSTALLED = re.compile(
+_INSTALLED = late(
     r"(?i)[\w.+-]+(\.exe)?\Z|(/usr|/opt|/bin|/home/\w|/Users/\w|/root/|~|\$\{?(env:)?HOME|[A-Z]:[\\/](Program Files|Users|Python|tools))"
 )
-_SHARED = re.compile(r"(?i)/(tmp|var/tmp|dev/shm)/|^\\\\|^//|%temp%|%public%")
-_SHELLS = re.compile(
+_SHARED = late(r"(?i)/(tmp|var/tmp|dev/shm)/|^\\\\|^//|%temp%|%public%")
+_SHELLS = late(
     r"(?i)(^|[\\/])((ba|z|da|k|fi)?sh|cmd|powershell|pwsh|osascript|mshta|wscript|cscript|rundll32)(\.exe)?\Z"
 )
-_INTERPRETERS = re.compile(r"(?i)(^|[\\/])(python[\d.]*|node|deno|bun|ruby|perl|php|lua|java)(\.exe)?\Z")
-_INLINE = re.compile(r"(?:^|\s)(-\w*c|-e|--eval|-p|/c|-Command|-EncodedCommand|-enc)(?:\s|\Z)")
-_VARIABLES = re.compile(
+_INTERPRETERS = late(r"(?i)(^|[\\/])(python[\d.]*|node|deno|bun|ruby|perl|php|lua|java)(\.exe)?\Z")
+_INLINE = late(r"(?:^|\s)(-\w*c|-e|--eval|-p|/c|-Command|-EncodedCommand|-enc)(?:\s|\Z)")
+_VARIABLES = late(
     r"(?i)(LD_PRELOAD|LD_AUDIT|DYLD_INSERT_LIBRARIES|PYTHONSTARTUP|BASH_ENV|ENV|PROMPT_COMMAND|NODE_OPTIONS|PERL5OPT|RUBYOPT|GIT_SSH(_COMMAND)?|GIT_EXTERNAL_DIFF|JAVA_TOOL_OPTIONS|PYTHONHOME)\Z"
 )
-_ADDRESSES = re.compile(r"(?i)(\w*_)?(BASE_URL|API_BASE|ENDPOINT(_URL)?|https?_proxy|all_proxy)\Z")
+_ADDRESSES = late(r"(?i)(\w*_)?(BASE_URL|API_BASE|ENDPOINT(_URL)?|https?_proxy|all_proxy)\Z")
 _FREE = {"chat.tools.autoApprove", "chat.tools.global.autoApprove", "chat.agent.autoApprove", "enableAllProjectMcpServers", "cline.autoApprove"}  # fmt: skip
 _HELPERS = {"apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"}
-_BUILDS = re.compile(r"(on|post|update)(Create|Start|Attach|Content)\w*Command\Z")
-_MOUNT = re.compile(
+_BUILDS = late(r"(on|post|update)(Create|Start|Attach|Content)\w*Command\Z")
+_MOUNT = late(
     r"(?i)(^|[ =,:])(source|src)?=?(/,|/:|/etc|/root|/var/run/docker\.sock|/run/docker\.sock|/proc)|(\$\{localEnv:(HOME|USERPROFILE)\}|~)[^,:]*(/\.(ssh|aws|kube|gnupg|config|docker)|[,:]|\Z)"
 )
-_SAFE_HOST = re.compile(r"\s*(docker\s+(pull|network|volume|compose\s+pull)\b|mkdir\s+-p\s)[^;&|`$<>]*\Z")
+_SAFE_HOST = late(r"\s*(docker\s+(pull|network|volume|compose\s+pull)\b|mkdir\s+-p\s)[^;&|`$<>]*\Z")
 
 
 def _words(value: Any) -> str:
@@ -202,14 +203,14 @@ def servers(objects: Objects) -> Iterator[Told]:
             )
 
 
-_STARTUP = re.compile(r"<component name=\"ProjectStartup[\s\S]{0,2000}?<configuration\b")
-_WATCHER = re.compile(
+_STARTUP = late(r"<component name=\"ProjectStartup[\s\S]{0,2000}?<configuration\b")
+_WATCHER = late(
     r"<TaskOptions isEnabled=\"true\"[^>]*>(?:(?!</TaskOptions>)[\s\S]){0,5000}?name=\"program\" value=\"([^\"]*)\""
 )
-_RUN = re.compile(
+_RUN = late(
     r"type=\"(ShConfigurationType|BatchConfigurationType|ToolRunConfiguration\w*|js\.build_tools\.npm)\"[\s\S]{0,3000}?</configuration>"
 )
-_TOOL = re.compile(r"<exec>[\s\S]{0,500}?name=\"COMMAND\" value=\"([^\"]+)\"")
+_TOOL = late(r"<exec>[\s\S]{0,500}?name=\"COMMAND\" value=\"([^\"]+)\"")
 
 
 def idea(text: str) -> Iterator[TextTold]:
@@ -233,13 +234,13 @@ def idea(text: str) -> Iterator[TextTold]:
         yield match.start(1), f"a tool that starts {match[1][:60]}", False
 
 
-_VIM = re.compile(
+_VIM = late(
     r"(?m)^[^\"\n]*?((?:^|[\s:|])(?:silent!?\s+)?!\s*\S|\bsystem(list)?\s*\(|\bjob_start\s*\(|\bterm(inal|_start)\b|os\.execute|io\.popen|vim\.(system|loop\.spawn|uv\.spawn|fn\.system)|\bpy(thon|x)?3?\s)"
 )
-_EMACS = re.compile(
+_EMACS = late(
     r"\(\s*eval\s*\.|\beval\s*:|shell-command|call-process|start-process|compile-command|async-shell"
 )
-_RUNS_EMACS = re.compile(r"shell-command|call-process|start-process|async-shell|\bload(-file)?\s")
+_RUNS_EMACS = late(r"shell-command|call-process|start-process|async-shell|\bload(-file)?\s")
 
 
 def editor_script(text: str) -> Iterator[TextTold]:
@@ -255,7 +256,7 @@ def editor_script(text: str) -> Iterator[TextTold]:
         yield match.start(), "the editor evaluates an expression of the folder's", harm
 
 
-_DIRENV = re.compile(
+_DIRENV = late(
     r"(?m)^\s*(?!#|$|(?:export\s+)?\w+=(?:[^$`\n]|\$(?!\())*$|(use|layout|source_up\w*|dotenv\w*|watch_file|PATH_add|path_add|load_prefix|has|if|fi|else|then)\b)(?P<line>\S.*)$"
 )
 

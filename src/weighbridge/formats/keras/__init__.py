@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.json import JsonReading, Path, walk
@@ -77,8 +78,9 @@ def is_configuration(reading: Reading) -> TypeGuard[JsonReading]:
     """Whether a document may name objects of Keras."""
     if not isinstance(reading, JsonReading):
         return False
-    escaped = reading.format == "yaml" and "\\" in reading.text
-    return escaped or _MENTIONS.search(reading.text) is not None
+    text = reading.text
+    escaped = reading.format == "yaml" and "\\" in text
+    return escaped or "class_name" in text or ("\\u" in text and _MENTIONS.search(text) is not None)
 
 
 def pairs_in(reading: Reading) -> Iterator[tuple[Path, str]]:
@@ -142,13 +144,13 @@ CALLABLE_KEYS = (
     "name",
     "call_fn",
 )
-_BASE64 = re.compile(r"(?:4[w-z]|Y[w-z]|gA[I-V])[A-Za-z0-9+/\s]{22,}={0,2}\s*\Z")
+_BASE64 = late(r"(?:4[w-z]|Y[w-z]|gA[I-V])[A-Za-z0-9+/\s]{22,}={0,2}\s*\Z")
 """The first letters of marshalled code (0xe3, or `c`) and of a pickle of protocol 2 to 5."""
-_RAW_CODE = re.compile(r"[\xe3c][\x00-\x10]\x00\x00\x00")
+_RAW_CODE = late(r"[\xe3c][\x00-\x10]\x00\x00\x00")
 _PICKLES = frozenset({b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"})
 
 
-_MENTIONS = re.compile("".join(f"(?:{char}|\\\\u(?i:{ord(char):04x}))" for char in "class_name"))
+_MENTIONS = late("".join(f"(?:{char}|\\\\u(?i:{ord(char):04x}))" for char in "class_name"))
 """The key in any spelling that JSON has for it; most documents lack it and need no walk."""
 
 

@@ -5,22 +5,22 @@ and calls into Python, is looked for as text, so that they can fail and never pa
 (file identifier `ORTM`) of which only the root is held against the file's length; kernels and graphs are not read.
 """
 
-import re
-
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
-from weighbridge.formats.onnx import ExternalData, OnnxReading, Operator, location_problem
+from weighbridge.formats.onnx.location import location_problem
+from weighbridge.formats.onnx.reading import ExternalData, OnnxReading, Operator
 from weighbridge.formats.reading import Anomaly, Gap, Reading
 from weighbridge.formats.sniff import ONNX_TEXT
 
 MAX_SIZE = 64 * 1024**2
 MAX_FOUND = 1000
-_LOCATION = re.compile(
+_LOCATION = late(
     r"""["']?location["']?\s*[:,]\s*["']?(?:value["']?\s*:\s*)?["']([^"'\n]*)["']"""
     r"""|key["']?\s*:\s*["']location["']\s*,?\s*["']?value["']?\s*:\s*["']([^"'\n]*)["']"""
 )
-_PYTHON = re.compile(
+_PYTHON = late(
     r"\b(?:([\w.]+)\.)?(PyOp|PyCustomOp|PyFunc|PyFuncStateless|EagerPyFunc|PythonOp|PythonOpGrad)\b"
 )
 

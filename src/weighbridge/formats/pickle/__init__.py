@@ -217,8 +217,13 @@ def program_gaps(program: PickleProgram) -> Iterator[Gap]:
 
 
 def nested_parts(program: PickleProgram) -> Iterator[Part]:
-    """Bytes that the program hands to another loader, to be examined like a file."""
+    """Bytes that the program hands to another loader, to be examined like a file; the same bytes once."""
+    seen: set[object] = set()
     for call, content in nested_bytes(program):
+        same = content if isinstance(content, bytes) else id(content)
+        if same in seen:
+            continue
+        seen.add(same)
         inner: Source = (
             MemorySource(content)
             if isinstance(content, bytes)

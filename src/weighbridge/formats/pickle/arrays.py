@@ -10,7 +10,8 @@ from math import prod
 
 from weighbridge.core.source import MemorySource, Source
 from weighbridge.core.text import visible
-from weighbridge.formats.numpy import DType, array_ref, dtype_of_value
+from weighbridge.formats.numpy.dtypes import DType, array_ref
+from weighbridge.formats.numpy.pickled import dtype_of_value
 from weighbridge.formats.pickle.program import PickleProgram
 from weighbridge.formats.pickle.values import Blob, Call, Global, Value
 from weighbridge.formats.reading import TensorRef

@@ -85,6 +85,7 @@ class Machine:
         self.changes: list[Change] = []
         self.persistents: list[Persistent] = []
         self.extensions: list[Extension] = []
+        self.unregistered: dict[int, Extension] = {}
         self.buffers = 0
         self.arrays: list[RawArray] = []
         self.nested: list[PickleProgram] = []
@@ -207,7 +208,11 @@ class Machine:
             return self.find(*known)
         if known is not None:
             return known
-        found = Extension(code, self.at, self.stream.index)
+        found = self.unregistered.get(code)
+        if found is None:
+            if len(self.unregistered) >= MAX_NAMES:
+                raise LimitError("limit-members", f"stopped after {MAX_NAMES} different extension codes")
+            found = self.unregistered[code] = Extension(code, self.at, self.stream.index)
         self.extensions.append(found)
         return found
 

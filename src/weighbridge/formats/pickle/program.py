@@ -54,6 +54,7 @@ class PickleProgram:
     """State set on anything that is not a plain container."""
     persistents: tuple[Persistent, ...] = ()
     extensions: tuple[Extension, ...] = ()
+    """Each use; uses of one code are the same node, of its first use, since loaders look it up once."""
     buffers: int = 0
     """Out-of-band buffers that the loading program must have."""
     arrays: tuple[RawArray, ...] = ()

@@ -17,7 +17,8 @@ from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.formats.hiddentext import hidden_in
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.template.walk import Fact, Text, Walk
+from weighbridge.formats.template.nodes import Fact, Text
+from weighbridge.formats.template.walk import Walk
 
 MAX_TEMPLATE = 256 * 1024
 """Bytes; the largest chat templates in use have about 30,000."""
@@ -46,6 +47,8 @@ class TemplateReading(Reading):
     """Constant amounts of work (`loop`) and of output (`string`, `number`); `name` is the amount."""
     doublings: tuple[Fact, ...] = ()
     """Assignments that double a value; `how` is `loop` inside a loop."""
+    swaps: tuple[Fact, ...] = ()
+    """Constant words that are exchanged for others; `name` is `old → new`."""
     texts: tuple[Text, ...] = ()
     hidden: tuple[Fact, ...] = ()
     """Characters that a reader of the template does not see; `name` is their code points."""

@@ -16,10 +16,11 @@ from weighbridge.formats.framework import ContradictionError, product
 from weighbridge.formats.membernames import escapes
 from weighbridge.formats.protobuf import LENGTH, VARINT, Wire, signed
 from weighbridge.formats.reading import Anomaly, Gap, Reading, TensorRef
-from weighbridge.formats.tensorflow.graph import GraphWalk
+from weighbridge.formats.tensorflow.constants import read_shape
 from weighbridge.formats.tensorflow.leveldb import is_table, pairs
 from weighbridge.formats.tensorflow.schema import DTYPES, KNOWN_TYPES, SCHEMA, STRING
 from weighbridge.formats.tensorflow.text import message
+from weighbridge.formats.tensorflow.walk import GraphWalk
 
 MAX_STATE = 1024**2
 MAX_SHARDS = 100_000
@@ -143,7 +144,7 @@ class _Index:
             if field_name in numbers:
                 numbers[field_name] = signed(item.value)
             elif field_name == "shape":
-                shape, _ = walk.shape(item, 1)
+                shape, _ = read_shape(walk, item, 1)
             elif field_name == "slices":
                 sliced = True
             elif kind in SCHEMA:

@@ -15,18 +15,11 @@ from weighbridge.core.value import dataclass
 from weighbridge.formats.embedded import text_part
 from weighbridge.formats.protobuf import FIXED64, LENGTH, VARINT, Field, Wire
 from weighbridge.formats.reading import Gap, Part, Reading
-from weighbridge.formats.tensorflow.graph import (
-    MAX_PARTS,
-    WIRES,
-    Asset,
-    Graph,
-    GraphReading,
-    GraphWalk,
-    Program,
-    allocations,
-    function_problem,
-)
+from weighbridge.formats.tensorflow.functions import allocations, function_problem
+from weighbridge.formats.tensorflow.graph import Asset, Graph, GraphReading, Program
+from weighbridge.formats.tensorflow.nodes import read_graph
 from weighbridge.formats.tensorflow.schema import SCHEMA
+from weighbridge.formats.tensorflow.walk import MAX_PARTS, WIRES, GraphWalk
 
 FORMATS = {
     "SavedModel": "tf-savedmodel",
@@ -129,7 +122,7 @@ class _Model:
         elif kind == "MetaGraph":
             self._meta_graph(whole, "")
         elif kind == "Graph":
-            self._programs.append(Program("", walk.graph((whole,), "", 0)))
+            self._programs.append(Program("", read_graph(walk, (whole,), "", 0)))
         else:
             self._keras(whole)
         for program in self._programs:
@@ -174,7 +167,7 @@ class _Model:
                 self._objects(part, name)
             elif kind in SCHEMA:
                 walk.check(kind, part.start, part.end, 2)
-        found = walk.graph(graphs, name, 2)
+        found = read_graph(walk, graphs, name, 2)
         self._programs.append(Program(name, found, tuple(savers), tuple(assets), tuple(tensors)))
 
     def _asset(self, item: Field) -> Asset:

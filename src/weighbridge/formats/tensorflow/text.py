@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.formats.protobuf import FIXED32, FIXED64, LENGTH, VARINT
 from weighbridge.formats.tensorflow.schema import SCHEMA, TYPE_NAMES
@@ -25,13 +26,13 @@ ROOTS = {
     "saved_model_schema_version": "SavedModel", "meta_graphs": "SavedModel", "meta_info_def": "MetaGraph",
     "graph_def": "MetaGraph", "saver_def": "MetaGraph", "node": "Graph", "library": "Graph", "versions": "Graph",
 }  # fmt: skip
-_START = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*(" + "|".join(ROOTS).encode() + rb")\s*[:{<]")
-_TOKEN = re.compile(
+_START = late(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*(" + "|".join(ROOTS).encode() + rb")\s*[:{<]")
+_TOKEN = late(
     r"""\s+|\#[^\n]*|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<name>\[[\w./%-]+\]|[A-Za-z_]\w*)"""
     r"""|(?P<number>[+-]?\s*(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?f?|inf(?:inity)?|nan))|(?P<mark>[{}<>\[\]:,;-])""",
     re.DOTALL,
 )
-_ESCAPE = re.compile(
+_ESCAPE = late(
     rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL
 )
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}

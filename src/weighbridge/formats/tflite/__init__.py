@@ -5,7 +5,6 @@ run. A zip of associated files behind the model belongs to the format and is rea
 are a gap. Schema: `weighbridge.formats.tflite.schema`; the buffer's form: `weighbridge.formats.flatbuffer`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import field
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -46,7 +46,7 @@ MAX_PADDING = 64
 MAX_DIMS = 64
 MAX_OPTIONS = 64 * 1024
 MAX_TEXTS = 1000
-_TEXT = re.compile(rb"[\x20-\x7e]{6,2000}")
+_TEXT = late(rb"[\x20-\x7e]{6,2000}")
 
 
 class LiteOperator(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError
+from weighbridge.core.pattern import late
 from weighbridge.core.source import Source
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
@@ -29,10 +30,10 @@ OVERFLOW_DEPTH = 5_000
 SEPARATOR = "\n"
 """Between namespace and name, in expat's spelling; no name can hold one."""
 
-_ENCODING = re.compile(r"""\A\ufeff?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([^"']{1,40})""")
-_DOCTYPE = re.compile(r"<!DOCTYPE\b")
-_ENTITY = re.compile(r"""<!ENTITY\s+(?:%\s+)?\S+\s+(?:(SYSTEM|PUBLIC)\b|"([^"]*)"|'([^']*)')""")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_ENCODING = late(r"""\A\ufeff?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([^"']{1,40})""")
+_DOCTYPE = late(r"<!DOCTYPE\b")
+_ENTITY = late(r"""<!ENTITY\s+(?:%\s+)?\S+\s+(?:(SYSTEM|PUBLIC)\b|"([^"]*)"|'([^']*)')""")
+_COMMENT = late(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _EBCDIC = b"\x4c\x6f\xa7\x94\x93"
 
 
@@ -113,7 +114,7 @@ def looks_like_xml(head: bytes, name: str) -> bool:
     return start.startswith((b"<?xml", b"<!DOCTYPE", b"<PMML", b"<net ", _EBCDIC, b"+ADw-"))
 
 
-_NAMES = re.compile(r"(?i)\.(xml|pmml|xslt?|rdf|urdf|dae|plist)\Z")
+_NAMES = late(r"(?i)\.(xml|pmml|xslt?|rdf|urdf|dae|plist)\Z")
 _GRAVE = frozenset(
     {"entity-external", "entity-nested", "doctype-external", "include-outside", "stylesheet-remote"}
 )
@@ -206,6 +207,8 @@ class _Work:
         line = self._parser.CurrentLineNumber
         if not self.root:
             self.root, self.dialect = local, _dialect(local, self.name)
+        for code, message in xmlmeaning.schemas(attributes):
+            self._fact(code, message)
         for fact in xmlmeaning.element(space, local, attributes, line, root=self.root):
             self.note(fact)
         if self.dialect is not None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 
 PLAIN_ENCODINGS = frozenset(
@@ -18,33 +19,57 @@ PLAIN_ENCODINGS = frozenset(
 )  # fmt: skip
 """What every parser knows and reads in one way."""
 
-XINCLUDE = re.compile(r"http://www\.w3\.org/(2001|2003)/XInclude\Z")
+XINCLUDE = late(r"http://www\.w3\.org/(2001|2003)/XInclude\Z")
 XSLT = "http://www.w3.org/1999/XSL/Transform"
 XHTML = "http://www.w3.org/1999/xhtml"
-_RUNS = re.compile(
+_RUNS = late(
     r"xalan://|http://xml\.apache\.org/(xalan|xslt)/(java|.*\bredirect)|http://xml\.apache\.org/xslt\b"
     r"|http://icl\.com/saxon\b|java(script)?:|http://www\.oracle\.com/XSL/Transform/java|clitype:|http://php\.net/xsl"
     r"|urn:schemas-microsoft-com:xslt|http://exslt\.org/(common|functions)#?document|clr-namespace:System\.(Diagnostics|IO)"
 )
 """Namespaces whose functions and elements are methods of the processor's own language."""
 _SCRIPTS = frozenset({"script", "scriptlet"})
-_REMOTE = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]*:|//|\\\\)")
+_REMOTE = late(r"(?i)\s*([a-z][a-z0-9+.-]*:|//|\\\\)")
 _APPLE = ("-//Apple//DTD PLIST 1.0//EN", "-//Apple Computer//DTD PLIST 1.0//EN")
-_KNOWN_DTD = re.compile(
+_KNOWN_DTD = late(
     r"https?://(www\.)?(w3\.org|apple\.com|dmg\.org|oasis-open\.org|docbook\.org|java\.sun\.com|mybatis\.org|netbeans\.org"
     r"|xml\.apache\.org|jboss\.org|hibernate\.org|springframework\.org)/[^?#]*\Z"
 )
-_OBJECTS = re.compile(
+_SCHEMA_KEYS = tuple(
+    f"http://www.w3.org/2001/XMLSchema-instance\n{name}"
+    for name in ("schemaLocation", "noNamespaceSchemaLocation")
+)
+"""As the parser gives them: namespace, line end, name."""
+_KNOWN_SCHEMA = late(
+    r"https?://([\w-]+\.)*(w3\.org|dmg\.org|apache\.org|oasis-open\.org|knime\.(org|com)|jpmml\.org|ibm\.com|sas\.com|spss\.com|zementis\.com|openvino\.ai|xmlsoap\.org)[/:]"
+)
+
+
+def schemas(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a validating parser fetches because of a schema's address; (code, message)."""
+    for key in _SCHEMA_KEYS:
+        words = attributes.get(key, "").split()
+        for place in words[1::2] if key == _SCHEMA_KEYS[0] and len(words) > 1 else words:
+            shown = visible(place, 200)
+            if place.startswith(("/", "\\\\", "..")) or place.lower().startswith(
+                ("file:", "jar:", "ftp:", "gopher:")
+            ):
+                yield "schema-outside", f'a validating parser opens "{shown}" for its schema'
+            elif _REMOTE.match(place) and not _KNOWN_SCHEMA.match(place):
+                yield "schema-remote", f'a validating parser fetches its schema from "{shown}"'
+
+
+_OBJECTS = late(
     r"java\.lang\.(Runtime|ProcessBuilder|ClassLoader|reflect|System)|javax\.(script|naming)|java\.(io\.File|net|nio|rmi)"
     r"|ObjectDataProvider|System\.Diagnostics|org\.mozilla\.javascript|groovy\.|ScriptEngine|sun\.(misc|reflect)"
 )
-CODE = re.compile(
+CODE = late(
     r"Runtime\.getRuntime\s*\(|ProcessBuilder\b|java\.lang\.(Runtime|System)|javax\.script|ScriptEngine|\bos\.(system|popen|exec\w*)\b"
     r"|\bsubprocess\b|__import__|\b(eval|exec|execfile|compile)\s*\(|<script|javascript:|/bin/(ba|z|da)?sh\b|\bcmd(\.exe)?\s+/c"
     r"|(?i:\bpowershell\b)|\$\{(jndi|script):|importlib|new\s+Function\s*\("
 )
 """Programs, as they stand in attributes and texts of documents that should hold none."""
-_EVENT = re.compile(r"on(load|error|click|mouseover|focus|begin|message|unload)\Z")
+_EVENT = late(r"on(load|error|click|mouseover|focus|begin|message|unload)\Z")
 
 
 class Fact(NamedTuple):
@@ -90,7 +115,7 @@ def namespace(space: str) -> str:
     return ""
 
 
-_LANGUAGES = re.compile(
+_LANGUAGES = late(
     r"xalan://|http://xml\.apache\.org/(xalan|xslt)/java|http://www\.oracle\.com/XSL/Transform/java|clitype:|java:"
     r"|http://php\.net/xsl|clr-namespace:System\.(Diagnostics|IO)"
 )

@@ -81,7 +81,7 @@ def is_pytorch_pickle(name: str) -> bool:
 
 def _read_npz(tree: ZipTree, source: Source, budget: Budget, name: str) -> Reading:
     """numpy's archive: every member is an array, named without its `.npy`."""
-    from weighbridge.formats import numpy
+    from weighbridge.formats.numpy.header import read_header, tensor
 
     tensors: list[TensorRef] = []
     unlisted = ""
@@ -93,14 +93,14 @@ def _read_npz(tree: ZipTree, source: Source, budget: Budget, name: str) -> Readi
             unlisted = unlisted or f'"{entry.label}" cannot be read'
             break
         try:
-            header = numpy.read_header(entry.source, budget)
+            header = read_header(entry.source, budget)
         except InputError as error:
             unlisted = error.message
             break
         if header.dtype.objects or header.start + header.size > entry.size:
             unlisted = f'"{entry.label}" holds no plain array'
             break
-        tensors.append(entry.place(numpy.tensor(header, entry.name.removesuffix(".npy"))))
+        tensors.append(entry.place(tensor(header, entry.name.removesuffix(".npy"))))
     kept: dict[str, Any] = {field.name: getattr(tree, field.name) for field in fields(tree)}
     kept |= {"format": "npz", "tensors": None if unlisted else tuple(tensors), "tensors_unlisted": unlisted}
     return ZipTree(**kept)

@@ -4,6 +4,7 @@
 what well-known callables do. A name that no file lists is unproved: nothing is safe by pattern.
 """
 
-from weighbridge.scan.contracts.judge import Judged, Judgement, Level, judge
+from weighbridge.scan.contracts.judge import judge
+from weighbridge.scan.contracts.judged import Judged, Judgement, Level
 
 __all__ = ["Judged", "Judgement", "Level", "judge"]

@@ -1,12 +1,12 @@
 """What a Keras configuration may name, from `keras.toml`: reviewed data, exact names, no patterns."""
 
-import re
 import sys
 import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from weighbridge.core.pattern import late
 from weighbridge.core.value import dataclass
 from weighbridge.formats.keras import KerasObject
 from weighbridge.scan.contracts import harm
@@ -73,7 +73,7 @@ VOCABULARIES = (
     "idf_weights",
 )
 """Keys under which a layer or tokenizer takes a file's path."""
-_OUTSIDE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|~|\\\\|[A-Za-z]:[\\/]|(?:.*[\\/])?\.\.[\\/]")
+_OUTSIDE = late(r"[A-Za-z][A-Za-z0-9+.-]*://|/|~|\\\\|[A-Za-z]:[\\/]|(?:.*[\\/])?\.\.[\\/]")
 _RISKY = frozenset(
     {
         "IPython", "_pytest", "cloudpickle", "dask", "dill", "distutils", "fabric", "fsspec", "huggingface_hub",

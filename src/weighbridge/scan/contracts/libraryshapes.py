@@ -4,7 +4,7 @@ import re
 from math import prod
 
 from weighbridge.core.pattern import late
-from weighbridge.formats.numpy import dtype_of_value
+from weighbridge.formats.numpy.pickled import dtype_of_value
 from weighbridge.formats.pickle import Call, Dict, List, Persistent, Value, pairs_of
 from weighbridge.scan.contracts.values import (
     Use,

@@ -9,7 +9,7 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from weighbridge.formats.numpy import dtype_of_value
+from weighbridge.formats.numpy.pickled import dtype_of_value
 from weighbridge.formats.pickle import Blob, Call, Dict, Global, List, Value
 from weighbridge.scan.contracts.values import (
     Use,

@@ -8,7 +8,8 @@ Values inside values need no shape: whatever makes them is judged on its own.
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from weighbridge.formats.numpy import RECORDS, dtype_of_typestr, dtype_of_value
+from weighbridge.formats.numpy.dtypes import dtype_of_typestr
+from weighbridge.formats.numpy.pickled import RECORDS, dtype_of_value
 from weighbridge.formats.pickle import Blob, Call, Dict, FrozenSet, Global, List, Persistent, Set, Value
 from weighbridge.scan.contracts import libraryshapes as library
 from weighbridge.scan.contracts import memory
@@ -45,6 +46,8 @@ from weighbridge.scan.contracts.values import (
 
 __all__ = [
     "CHECKS",
+    "TIMED",
+    "TIMED_CHECKS",
     "WORDS",
     "Use",
     "allowed",
@@ -172,6 +175,10 @@ WORDS: Mapping[str, Word] = {
     "no-hooks": is_empty_ordered,
 }
 """Every word that a contract may use."""
+TIMED = frozenset({"dtype", "plain-dtype", "dtype-state", "array-state", "masked-state"})
+"""Words whose answer hangs on when it is asked, or on what else is done to the object: see `Use`."""
+TIMED_CHECKS = frozenset({"scalar", "tree", "typed-rebuild"})
+"""Checks of that kind."""
 
 
 # ---- checks over all arguments

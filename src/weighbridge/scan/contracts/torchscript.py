@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from weighbridge.core.pattern import late
 from weighbridge.scan.contracts.compiled import document
 
 HARMFUL = frozenset(
@@ -93,11 +94,11 @@ KEYWORDS = frozenset(
     ]
 )
 
-_STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*""")
-_DOT = re.compile(r"\s*\.\s*")
-_OPERATOR = re.compile(r"(?<![\w.])(torch|ops\.\w+|prim|aten)\.([A-Za-z_]\w*)")
-_ASSIGNED = re.compile(r"^\s*((?:[A-Za-z_]\w*, )*[A-Za-z_]\w*),? = ", re.MULTILINE)
-_BARE = re.compile(r"(?<![\w.])(?<!def )(?<!class )([A-Za-z_]\w*)\s*\(")
+_STRING = late(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*""")
+_DOT = late(r"\s*\.\s*")
+_OPERATOR = late(r"(?<![\w.])(torch|ops\.\w+|prim|aten)\.([A-Za-z_]\w*)")
+_ASSIGNED = late(r"^\s*((?:[A-Za-z_]\w*, )*[A-Za-z_]\w*),? = ", re.MULTILINE)
+_BARE = late(r"(?<![\w.])(?<!def )(?<!class )([A-Za-z_]\w*)\s*\(")
 
 
 def is_foreign(operator: str) -> bool:

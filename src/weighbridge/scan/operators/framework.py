@@ -7,6 +7,7 @@ the two large frameworks are `paddle_operators` and `mxnet_operators`.
 import re
 from enum import StrEnum
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.framework import Call
 
 PYTHON = "calls Python code"
@@ -60,7 +61,7 @@ CAFFE = frozenset(
 )
 """Layers of BVLC Caffe and its well-known branches, and the fillers that a definition names with the same word."""
 OLD_CAFFE = range(40)
-XGBOOST = re.compile(
+XGBOOST = late(
     r"gradient_booster:(gbtree|gblinear|dart)\Z"
     r"|objective:(reg:(squarederror|squaredlogerror|logistic|pseudohubererror|absoluteerror|quantileerror|expectileerror|gamma|tweedie|linear)"
     r"|binary:(logistic|logitraw|hinge)|count:poisson|survival:(cox|aft)|multi:(softmax|softprob)|rank:(pairwise|ndcg|map))\Z"
@@ -71,16 +72,16 @@ LIGHTGBM = frozenset(
     cross_entropy cross_entropy_lambda lambdarank rank_xendcg
     """.split()  # noqa: SIM905 - easier to read than a list
 )
-TORCH7 = re.compile(
+TORCH7 = late(
     r"(torch|nn|cudnn|cunn|nngraph|inn|nnx|rnn|dpnn|stn|image)\.[A-Za-z0-9_.]{1,80}\Z|(tds\.(Hash|Vec))\Z"
 )
-RUNS = re.compile(
+RUNS = late(
     r"(?i)^(py_?(func|op|call|code|exec)|python|shell|bash|exec|system|command|eval|subprocess|spawn|popen)"
     r"|(exec(ute)?|system|shell|command)(call|cmd|code|command|op|layer|script|process)?$"
     r"|load_?(library|plugin|dll|so)|dlopen|import_?module|(read|write|delete|download)_?file|http_?(get|post|request)"
 )
 """Names of operators, layers or classes that say what they are for."""
-_TWIN = re.compile(r"(_double|_triple)?_grad(_grad|2)*\Z|_sp\Z")
+_TWIN = late(r"(_double|_triple)?_grad(_grad|2)*\Z|_sp\Z")
 
 
 def effect(family: str, call: Call) -> tuple[Effect, str]:

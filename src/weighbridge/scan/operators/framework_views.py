@@ -16,6 +16,10 @@ RECORDS = late(r"quantize\.imatrix\.|general\.(description|source|license)|token
 their own."""
 
 
+_OPENED = late(r"(?i)\s*(javascript|vbscript|data:text/html|file:)")
+"""How an address begins that does something when a person follows it."""
+
+
 class View(NamedTuple):
     """The facts of one model."""
 
@@ -47,12 +51,14 @@ def _of_document(reading: Reading) -> Iterator[View]:
 
 
 def _of_gguf(reading: Reading) -> Iterator[View]:
-    from weighbridge.formats.gguf import GgufReading
+    from weighbridge.formats.gguf.reading import GgufReading
 
     if isinstance(reading, GgufReading):
         pairs = (p for p in reading.metadata if isinstance(p.value, str) and not _is_prose(p.value))
         texts = (
-            Text(pair.value, f"key {pair.key}", pair.offset) for pair in pairs if not RECORDS.match(pair.key)
+            Text(pair.value, f"key {pair.key}", pair.offset)
+            for pair in pairs
+            if not RECORDS.match(pair.key) or _OPENED.match(str(pair.value))
         )
         yield View("gguf", texts=tuple(texts))
 
@@ -69,7 +75,7 @@ def _notes(reading: Reading) -> Iterator[Text]:
 
         yield from reading.texts if isinstance(reading, CoremlReading) else ()
     else:
-        from weighbridge.formats.onnx import OnnxReading
+        from weighbridge.formats.onnx.reading import OnnxReading
 
         if isinstance(reading, OnnxReading):
             yield from reading.texts

@@ -5,12 +5,12 @@ file names come from (`tensorflow_paths`) or by an attribute: the saver's, table
 caches, plug-ins of debuggers and compilers.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.tensorflow.graph import Graph, Node, Program, library
 from weighbridge.scan.contracts.compiled import document
@@ -37,7 +37,7 @@ class Judgement(NamedTuple):
 
 Verdict = tuple[Effect, str] | None
 
-CALLS_CODE = re.compile(
+CALLS_CODE = late(
     r"(?i)py_?func|python|wasm|shell|subprocess|popen|spawn|exec(?:ve?|cmd|command|script|code|shell)?(?:op)?$|system(?:call|op|cmd)?$"
     r"|command|powershell|download|upload|http|socket|fetch_?url|load_?lib|dlopen|(?:write|read|delete|remove|copy)_?file|eval(?:code|op|script)$"
     r"|backdoor|exploit|payload|reverse_?(?:tcp|shell)"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from weighbridge.core.pattern import late
 from weighbridge.formats.tensorflow.graph import Graph, Node, Program, library
 
 MAX_STEPS = 20_000
@@ -179,8 +180,8 @@ def _plain(tensor: str) -> str:
     return tensor.partition(":")[0]
 
 
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_DRIVE = late(r"[A-Za-z]:[\\/]")
+_SCHEME = late(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def leads_out(path: str, *, tail: bool = False) -> str:

@@ -6,25 +6,24 @@ from dataclasses import replace
 from itertools import islice
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
-from weighbridge.formats.python import read
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.yaml import YamlReading
 from weighbridge.scan import text_harm
 from weighbridge.scan.rule import Rule
 
-_RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:\s*([^{}]{0,2000})")
+_RESOLVER = late(r"\$\{\s*([\w.]+)\s*:\s*([^{}]{0,2000})")
 _HARMLESS = frozenset(
     ["oc.env", "oc.decode", "oc.create", "oc.select", "oc.dict.keys", "oc.dict.values", "oc.deprecated", "now", "hydra", "hydra.job", "hydra.runtime", "choices", "add", "sum", "sub", "mul", "div", "multiply", "divide", "len", "join", "concat", "int", "max", "min", "ceil", "floor", "round", "if", "eq", "not"]
 )  # fmt: skip
-_SECRET = re.compile(r"(?i)secret|token|passw|credential|api_?key|private|access_?key")
-_EVALUATES = re.compile(
+_SECRET = late(r"(?i)secret|token|passw|credential|api_?key|private|access_?key")
+_EVALUATES = late(
     r"(?i)(eval|exec|python|py|code|lambda|import|shell|sh|cmd|system|call|instantiate|get_class|get_method)\Z"
 )
-_DANGER = re.compile(
+_DANGER = late(
     r"__\w+__|\b(os|sys|subprocess|builtins|importlib|socket|ctypes|pickle|shutil)\s*\.|\b(eval|exec|open|compile|getattr)\s*\("
 )
-_REACHES = re.compile(
+_REACHES = late(
     r"\{[{%][^}]{0,2000}?(__(class|mro|base|bases|globals|subclasses|builtins|init|import|dict|getattribute)__|\\x5f\\x5f|\|\s*attr\s*\()"
 )
 MAX_OBJECTS = 20_000
@@ -116,7 +115,7 @@ class ConfigExpression(Rule):
                 )
             elif not re.match(r"\$@?[\w:.#]+\Z", text):
                 yield self.finding(place, f'"{path[-1]}" is evaluated: {text[:100]}', doubt=True)
-        for match in _RESOLVER.finditer(text) if isinstance(reading, YamlReading) or bundle else ():
+        for match in _RESOLVER.finditer(text) if reading.format == "yaml" or bundle else ():
             yield from self._resolver(place, match[1], match[2])
 
     def _resolver(self, place: Place, name: str, argument: str) -> Iterator[Finding]:
@@ -146,6 +145,7 @@ def _python_harm(expression: str) -> str:
     """What evaluating the expression does, as far as names tell; "" when they do not."""
     from weighbridge.core.budget import Budget
     from weighbridge.core.source import MemorySource
+    from weighbridge.formats.python import read
     from weighbridge.scan.python_effects import Setting, effects, is_error
 
     reading = read(MemorySource(expression.encode("utf-8", "replace")), Budget(), "expression.py")

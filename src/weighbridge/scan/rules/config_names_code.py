@@ -1,15 +1,14 @@
 """The rule `config-names-code`."""
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
-from weighbridge.formats.yaml import YamlReading
 from weighbridge.scan.config_targets import GETTERS, UNKNOWN, harm, is_dotted, judged
 from weighbridge.scan.rule import Rule
 
@@ -28,7 +27,7 @@ KEYS = (
     "parent_library",
 )
 """What some library imports by its dotted name and calls."""
-LOOSE = re.compile(
+LOOSE = late(
     r"(?i)_?(target|class|cls|type|module|function|func|fn|callable|method|factory|loader|constructor|import|entry_?point"
     r"|handler|hook|callback|initializer|object|impl|implementation|class_name|_class_name|processor|pre_?processor|post_?processor"
     r"|tokenizer_class|model_class|logits_processors?|builder)s?_?\Z"
@@ -36,10 +35,17 @@ LOOSE = re.compile(
 """Keys that say what to call in one program and something else in another: only harm is told."""
 _CHAINS = frozenset(("llm_bash_chain", "pal_chain"))
 """Chains of LangChain that run commands or Python which the model answers with."""
-_DATA = re.compile(
+_RUNS = late(
+    r"(os|posix|nt)\.(system|popen\w?|exec[lv]\w{0,3}|spawn\w{1,9}|posix_spawnp?)\Z|subprocess\.(run|call|Popen|check_call|check_output|getoutput|getstatusoutput)\Z"
+    r"|(builtins|__builtin__|__builtins__)\.(exec|eval|compile|__import__|getattr|open)\Z|importlib\.(import_module|__import__)\Z|runpy\.run_\w+\Z|pty\.spawn\Z"
+    r"|shutil\.rmtree\Z|(pickle|dill|cloudpickle|marshal|_pickle)\.loads?\Z|ctypes\.(CDLL|cdll)(\.\w+)?\Z|socket\.create_connection\Z|code\.interact\Z|webbrowser\.open\Z",
+    needs=(".",),
+)
+"""Functions that no setting of a model means, whatever its key is."""
+_DATA = late(
     r"(?i)(^|/)(tokenizer\.json|vocab[^/]*\.json|added_tokens\.json|[^/]*\.index\.json|package(-lock)?\.json)$"
 )
-_RAW = re.compile(r"""["']?\b(_target_|loader_module|class_path)["']?[ \t]*:[ \t]*["']?([\w.:]{3,200})""")
+_RAW = late(r"""["']?\b(_target_|loader_module|class_path)["']?[ \t]*:[ \t]*["']?([\w.:]{3,200})""")
 MAX_FINDINGS = 50
 """In one document; the worst come first."""
 
@@ -85,8 +91,11 @@ class ConfigNamesCode(Rule):
         found = [] if _DATA.search(file) else list(dict.fromkeys(_judged(reading, posixpath.basename(file))))
         for path, target, verdict in sorted(found, key=lambda item: item[2] == UNKNOWN)[:MAX_FINDINGS]:
             yield self._finding(replace(place, line=reading.line(path)), str(path[-1]), target, verdict)
-        if isinstance(reading, YamlReading) and not reading.whole:
-            yield from self._unparsed(reading.text, place)
+        if reading.format == "yaml":
+            from weighbridge.formats.yaml import YamlReading  # whoever reads YAML has it already
+
+            if isinstance(reading, YamlReading) and not reading.whole:
+                yield from self._unparsed(reading.text, place)
 
     def _unparsed(self, text: str, place: Place) -> Iterator[Finding]:
         """Harm in plain sight, where the rest of the document could not be followed."""
@@ -114,6 +123,9 @@ def _judged(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str, st
         service = item.get("service") if basename in ("bentofile.yaml", "bento.yaml") else None
         if isinstance(service, str) and is_dotted(service) and (what := harm(service)):
             yield (*path, "service"), service, what
+        for key, value in item.items() if len(item) <= 2000 else ():
+            if isinstance(value, str) and key not in KEYS and _RUNS.match(value) and not LOOSE.match(key):
+                yield (*path, key), value, harm(value) or "runs what its arguments say"
         component = bool({"pipeline", "policies", "components"} & {str(step) for step in path})
         for key, value in item.items():
             if key in KEYS or not (LOOSE.match(key) or (component and key == "name")):

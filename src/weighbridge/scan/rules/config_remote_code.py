@@ -1,12 +1,12 @@
 """The rule `config-remote-code`."""
 
 import posixpath
-import re
 from collections.abc import Iterator, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Folder, Rule
@@ -36,7 +36,7 @@ class Claim(NamedTuple):
     """What is wrong with it wherever the file stands."""
 
 
-_OUTSIDE = re.compile(r"(^|[/\\])\.\.|^\.|[/\\]|^[A-Za-z]:|[\x00-\x1f]")
+_OUTSIDE = late(r"(^|[/\\])\.\.|^\.|[/\\]|^[A-Za-z]:|[\x00-\x1f]")
 """What a module's dotted name has in it when it leads out of its folder."""
 OUTSIDE = "leads out of the repository"
 _REPOSITORY_KEYS = (

@@ -1,28 +1,30 @@
 """The rule `config-shell-command`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.shell_commands import harm
 
-_KEYS = re.compile(
+_KEYS = late(
     r"(?i)(cmds?|commands?|run|runs|scripts?|shell(_command)?|exec|entry_?point|(before|after)_script|(pre|post)_?install|prepare|install"
-    r"|setup(_script)?|(on|post|update)\w*command|args|hooks?|startup|init(ialize)?_?(command|script)?|bash|build|test|start|healthcheck)\Z"
-)
+    r"|setup(_script)?|(on|post|update)\w*command|args|hooks?|startup|init(ialize)?_?(command|script)?|bash|build|test|start|healthcheck)\Z",
+    needs=("cmd", "command", "run", "script", "shell", "exec", "entry", "install", "prepare", "setup", "args", "hook", "start", "init", "bash", "build", "test", "healthcheck"),
+)  # fmt: skip
 _HOOKS = frozenset(("preinstall", "postinstall", "install", "preprepare", "prepare"))
 """What npm runs by itself (`package.json`, `scripts`)."""
 _BUILT = frozenset(
     ("setup_script", "dockerfile_template", "postCreateCommand", "onCreateCommand", "postStartCommand")
 )
 """What BentoML and development containers run when something is built or opened."""
-_COMMAND = re.compile(
-    r"\s*((ba|z|da)?sh\s+-\w*c\b|(curl|wget)\s+\S|powershell(\.exe)?\s+-|cmd(\.exe)?\s+/c|nc\s+-|python3?\s+-c\b)"
+_COMMAND = late(
+    r"\s*((ba|z|da)?sh\s+-\w*c\b|(curl|wget)\s+\S|powershell(\.exe)?\s+-|cmd(\.exe)?\s+/c|nc\s+-|python3?\s+-c\b)",
+    needs=("sh", "curl", "wget", "cmd", "nc", "python"),
 )
 """How a value begins that can be nothing but a command."""
 MAX_FINDINGS = 20

@@ -1,33 +1,42 @@
 """The rule `config-system-file`."""
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.membernames import escapes
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-_PATH_KEY = re.compile(
+_PATH_KEY = late(
     r"(?i)(^|_|-|\.)(file|files|filename|path|paths|dir|directory|folder|uri|location|dest|destination|vocab|vocabulary|merges|weights|checkpoint|library|lib)s?\Z"
 )
 """Keys whose value some loader opens."""
-_SYSTEM = re.compile(
-    r"(?i)(file:(//)?)?((\.\.?[/\\])*|/|~/|\$HOME/)?(/?(etc/(passwd|shadow|sudoers|hosts|crontab|ld\.so\.preload|ssh/)|proc/(self|\d+|kcore)|dev/(tcp|mem|sd|nvme)"
+_SYSTEM = late(
+    r"(?i)(file:(//)?)?((\.\.?[/\\])*|/|~/|\$HOME/)?(/?(etc/(passwd|shadow|sudoers|hosts|crontab|cron\.|ld\.so\.preload|ssh/|profile|systemd/|init\.d/|pam\.d/|[\w-]+\Z)|proc/(self|\d+|kcore)|dev/(tcp|mem|sd|nvme)"
     r"|root/\.(ssh|aws|kube|gnupg|bash|profile)|var/run/(docker\.sock|secrets)|run/secrets/)|\.ssh/|\.aws/|\.kube/|\.gnupg/|\.docker/config|\.netrc|\.git-credentials"
     r"|[A-Z]:\\\\?Windows\\)"
 )
-_CLIMBS = re.compile(r"([^\s]*[/\\])?(\.\.[/\\]){3,}")
-_SHARE = re.compile(r"\\\\[\w.-]+\\")
-_NATIVE_KEY = re.compile(
-    r"(?i)(custom_?ops?_?(library|lib|path)|ops_library|plugin_?(path|library|lib)s?|shared_library|native_library|op_library)\Z"
+_WRITTEN = late(
+    r"(^|[/\\])(\.(bashrc|zshrc|bash_profile|profile|zprofile|zshenv)|\.config/autostart/|authorized_keys|(site|user)customize\.py|LaunchAgents/)|/(\w+\.pth|cron\.\w+/)"
 )
-_NATIVE = re.compile(r"(?i)\.(so(\.\d+)*|dll|dylib|pyd)\Z")
+_CLIMBS = late(r"([^\s]*[/\\])?(\.\.[/\\]){3,}")
+_SHARE = late(r"\\\\[\w.-]+\\")
+_NATIVE_KEY = late(
+    r"(?i)(custom_?ops?_?(library|lib|path)|ops_library|plugin_?(path|library|lib)s?|shared_library|native_library|op_library)\Z",
+    needs=("lib", "op", "plugin"),
+)
+_NATIVE = late(r"(?i)\.(so(\.\d+)*|dll|dylib|pyd)\Z")
+_CHOICE = late(
+    r"(?i)(\A|_)(implementation|backend|activation|hidden_act|act_fn|model_type|quant_method|algorithm|strategy|rope_type|scheduler_type|torch_dtype|dtype|peft_type|task_type|framework|padding_side|lr_scheduler_type|optim|type|kind|method|mode)\Z"
+)
+"""Keys whose value is one of a few words."""
+_UNPICKLED = frozenset(("cache_file", "covariance_file"))
 _LOADED = frozenset(("genai_config.json",))
 """Files whose `filename` values are joined to the folder and opened, whatever they hold."""
 MAX_FINDINGS = 20
@@ -116,10 +125,23 @@ def _meaning(key: str, value: str, file: str) -> str:
         return "has a native library loaded"
     if file in _LOADED and key == "filename" and (value.startswith("/") or ".." in value):
         return "leads out of the model's folder"
+    leads = value.startswith(("../", "..\\", "/", "~/", "\\\\")) or "/../" in value
+    if leads and _CHOICE.search(key):
+        return "is a path where the name of a choice belongs"
+    if (
+        file == "adapter_config.json"
+        and key in _UNPICKLED
+        and (value.startswith(("/", "~")) or ".." in value)
+    ):
+        return "is unpickled from outside of the adapter"
+    if key == "param_name" and ".." in value:
+        return "leads out of the checkpoint"
     if not _PATH_KEY.search(key):
         return ""
     if _SYSTEM.match(value):
         return "names a file of the system"
     if _CLIMBS.match(value):
         return "leads far out of the model's folder"
+    if _WRITTEN.search(value):
+        return "names a file from which programs start by themselves"
     return "names a share of another machine" if _SHARE.match(value) else ""

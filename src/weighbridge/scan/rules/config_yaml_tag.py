@@ -7,22 +7,23 @@ from itertools import islice
 from urllib.parse import unquote
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.yaml import NAMESPACE, YamlReading, YamlTag
 from weighbridge.scan.config_targets import UNKNOWN, judged
 from weighbridge.scan.rule import Rule
 
-_PYTHON = re.compile(r"python/(object(?:/apply|/new)?|name|module)(?::(.*))?\Z", re.DOTALL)
-_PLAIN = re.compile(r"python/(tuple|list|dict|str|unicode|int|long|float|complex|bool|none|bytes)\Z")
-_SPEECHBRAIN = re.compile(r"!(new|name|apply|module):([\w.]+)\Z")
+_PYTHON = late(r"python/(object(?:/apply|/new)?|name|module)(?::(.*))?\Z", re.DOTALL)
+_PLAIN = late(r"python/(tuple|list|dict|str|unicode|int|long|float|complex|bool|none|bytes)\Z")
+_SPEECHBRAIN = late(r"!(new|name|apply|module):([\w.]+)\Z")
 _SPEECHBRAIN_PLAIN = frozenset(("!ref", "!copy", "!tuple", "!list", "!PLACEHOLDER"))
-_FOREIGN = re.compile(
+_FOREIGN = late(
     r"(js/(function|regexp)|java[x]?\.|org\.|com\.|sun\.|jdk\.|ruby/|perl/|php/|System\.|net\.)",
     re.IGNORECASE,
 )
-_INCLUDE = re.compile(r"!(?:include|inc|file|load|secret)(?::(.*))?\Z", re.DOTALL)
-_OUTSIDE = re.compile(r"\A\s*(/|~|[A-Za-z]:[\\/]|\\\\|\w+://)|(\A|/)\.\./\.\./|/etc/|/proc/")
-_RAW = re.compile(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
+_INCLUDE = late(r"!(?:include|inc|file|load|secret)(?::(.*))?\Z", re.DOTALL)
+_OUTSIDE = late(r"\A\s*(/|~|[A-Za-z]:[\\/]|\\\\|\w+://)|(\A|/)\.\./\.\./|/etc/|/proc/")
+_RAW = late(r"(!!python/|tag:yaml\.org,2002:python/)(object|name|module|apply|new)[\w/.:]*")
 MAX_FINDINGS = 20
 
 

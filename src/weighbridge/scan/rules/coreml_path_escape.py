@@ -1,12 +1,12 @@
 """The rule `coreml-path-escape`."""
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.membernames import escapes
@@ -16,7 +16,7 @@ from weighbridge.scan.rule import Folder, Rule
 HEADER = 64
 """Bytes before the content of each blob in a weights file."""
 
-_ENCODED = re.compile(r"(?i)(%2e|\.){2}(%2f|%5c)|%2e%2e")
+_ENCODED = late(r"(?i)(%2e|\.){2}(%2f|%5c)|%2e%2e")
 
 
 class CoremlPathEscape(Rule):

@@ -1,10 +1,10 @@
 """The rule `document-script`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.image import ImageReading
 from weighbridge.formats.notebook import ACTIVE_HTML, taken
 from weighbridge.formats.reading import Reading
@@ -14,7 +14,7 @@ from weighbridge.scan.rule import Rule
 MAX_FINDINGS = 20
 
 
-_SMUGGLES = re.compile(
+_SMUGGLES = late(
     r"(?is)<script(?=.{0,200000}(\bnew\s+Blob\s*\(|data:application/(octet-stream|x-msdownload|zip|hta)|atob\s*\())(?=.{0,200000}\.(download\s*=|msSaveOrOpenBlob|msSaveBlob))"
     r"(?=.{0,200000}(\.click\s*\(\s*\)|msSave)).{0,200000}[\"'][^\"'\n]{1,80}\.(exe|scr|bat|cmd|js|hta|iso|img|lnk|msi|zip|vbs|ps1)[\"']"
 )

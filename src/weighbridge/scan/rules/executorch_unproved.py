@@ -1,10 +1,10 @@
 """The rule `executorch-unproved`."""
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.pytorch.executorch import Delegate, ExecutorchReading
 from weighbridge.formats.reading import Reading
@@ -15,7 +15,7 @@ OWN = frozenset(
     {"executorch_prim", "dim_order_ops", "quantized_decomposed", "et_vk", "cortex_m", "cadence", "llama"}
 )
 """Namespaces of ExecuTorch itself and of its own libraries."""
-_LIBRARY = re.compile(rb"[\w./-]*/?[\w-]+\.(?:so|dll|dylib)\b|\.\./|/(?:tmp|data|home|etc)/")
+_LIBRARY = late(rb"[\w./-]*/?[\w-]+\.(?:so|dll|dylib)\b|\.\./|/(?:tmp|data|home|etc)/")
 
 
 class ExecutorchUnproved(Rule):

@@ -1,13 +1,13 @@
 """The rule `file-empty`."""
 
-import re
 from collections.abc import Iterator
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-_CONTENT = re.compile(
+_CONTENT = late(
     r"(?i)\.(safetensors|bin|pt|pth|ckpt|pkl|pickle|joblib|npy|npz|h5|hdf5|keras|onnx|gguf|ggml|tflite|pb|msgpack|model|zip|tar"
     r"|gz|json|data|index|mlmodel|pdparams|params|engine|plan)$"
 )

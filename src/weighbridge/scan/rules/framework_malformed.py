@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.framework import FrameworkReading
-from weighbridge.formats.r import RReading
 from weighbridge.formats.reading import Anomaly, Reading
 from weighbridge.scan.operators.framework_views import views
 from weighbridge.scan.rule import Rule
@@ -58,7 +57,7 @@ class FrameworkMalformed(Rule):
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
-        if isinstance(reading, FrameworkReading | RReading):
+        if isinstance(reading, FrameworkReading) or reading.format in ("r", "r-lazy"):
             yield from self.noted(reading, place, BROKEN)
             yield from self.noted(reading, place, DOUBTFUL, severity=Severity.WARNING, doubt=True)
             return

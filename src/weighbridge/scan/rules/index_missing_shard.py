@@ -10,10 +10,12 @@ from weighbridge.core.value import replace
 from weighbridge.scan.rule import Folder, Rule
 
 if TYPE_CHECKING:
-    from weighbridge.formats.gguf import GgufReading
+    from weighbridge.formats.gguf.reading import GgufReading
     from weighbridge.formats.json import JsonReading
 
 MAX_SHARDS = 10_000
+DOCUMENTS = ("json", "jsonl", "yaml", "keras-object")
+"""What is read as JSON is."""
 _SHARD = late(r"-\d{5}-of-\d{5}\.gguf\Z")
 
 
@@ -49,18 +51,27 @@ class IndexMissingShard(Rule):
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """One finding a shard."""
-        if not folder.readings:
-            return
-        from weighbridge.formats.gguf import GgufReading  # only beside documents
-        from weighbridge.formats.json import JsonReading
-
         present = {member.path for member in folder.artifact.members}
+        if folder.holds("gguf"):
+            yield from self._splits(folder, present)
+        if folder.holds(*DOCUMENTS):
+            yield from self._indexes(folder, present)
+
+    def _splits(self, folder: Folder, present: set[str]) -> Iterator[Finding]:
+        from weighbridge.formats.gguf.reading import GgufReading  # only beside such models
+
+        for path, readings in folder.readings.items():
+            for reading in readings:
+                if isinstance(reading, GgufReading):
+                    yield from self._split(reading, path, present)
+
+    def _indexes(self, folder: Folder, present: set[str]) -> Iterator[Finding]:
+        from weighbridge.formats.json import JsonReading  # only beside documents
+
         for path, readings in folder.readings.items():
             for reading in readings:
                 if isinstance(reading, JsonReading):
                     yield from self._missing(reading, path, present)
-                elif isinstance(reading, GgufReading):
-                    yield from self._split(reading, path, present)
 
     def _split(self, reading: "GgufReading", path: str, present: set[str]) -> Iterator[Finding]:
         """llama.cpp takes the names of the other shards from the name of the first."""

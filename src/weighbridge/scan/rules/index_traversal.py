@@ -1,15 +1,15 @@
 """The rule `index-traversal`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, weight_map
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-_OUTSIDE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|[\x00\\]|^\w+://")
+_OUTSIDE = late(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|[\x00\\]|^\w+://")
 
 
 class IndexTraversal(Rule):

@@ -1,11 +1,11 @@
 """The rule `keras-lambda-layer`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.keras import code_in, objects_in
@@ -82,7 +82,7 @@ class KerasLambdaLayer(Rule):
                 )
 
 
-_REACHES = re.compile(
+_REACHES = late(
     rb"\b(os|posix|nt|subprocess|builtins|__builtin__|sys|shutil|socket|runpy|importlib|webbrowser|pty)\b"
 )
 

@@ -1,11 +1,11 @@
 """The rule `keras-tensorflow-operation`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.keras import KerasObject, objects_in
@@ -27,7 +27,7 @@ HARM = frozenset(
     }
 )  # fmt: skip
 """The last word of functions that leave the program."""
-ARITHMETIC = re.compile(
+ARITHMETIC = late(
     r"(?:tf\.|tensorflow\.)?(?:compat\.v[12]\.)?(?:(?:math|nn|linalg|signal|image|strings|bitwise|random|sparse|ragged|dtypes|"
     r"__operators__|keras\.(?:backend|activations|ops))\.)[\w.]+\Z"
     r"|(?:tf\.|tensorflow\.)?(?:compat\.v[12]\.)?(?:abs|add|add_n|argmax|argmin|boolean_mask|broadcast_to|cast|clip_by_value|concat|constant|"

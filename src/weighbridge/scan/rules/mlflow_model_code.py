@@ -1,12 +1,12 @@
 """The rule `mlflow-model-code`."""
 
 import posixpath
-import re
 from collections.abc import Iterator, Set
 from dataclasses import replace
 from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading
 from weighbridge.scan import python_names as known
@@ -15,7 +15,7 @@ from weighbridge.scan.rule import Folder, Rule
 _PATH_KEYS = frozenset(
     ["code", "model_code_path", "data", "python_model", "model_path", "pickled_model", "model_data", "env", "conda", "virtualenv", "path", "artifact_path", "serialization_path", "model_binary", "tf_model_dir", "saved_model_dir", "model_config_path", "state_dict"]
 )  # fmt: skip
-_OUTSIDE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|\x00")
+_OUTSIDE = late(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|\x00")
 
 
 class MlflowModelCode(Rule):

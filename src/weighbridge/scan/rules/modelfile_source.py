@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.hiddentext import hidden_in
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
 
-_NAME = re.compile(r"(?i)(^|/)Modelfile([.-][^/]*)?$|\.modelfile$")
-_LINE = re.compile(r"(?im)^[ \t]*(FROM|ADAPTER)[ \t]+[\"']?([^\s\"']+)")
-_OUTSIDE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
-_SYSTEM = re.compile(
+_NAME = late(r"(?i)(^|/)Modelfile([.-][^/]*)?$|\.modelfile$", needs=("modelfile",))
+_LINE = late(r"(?im)^[ \t]*(FROM|ADAPTER)[ \t]+[\"']?([^\s\"']+)")
+_OUTSIDE = late(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
+_SYSTEM = late(
     r"^(/etc|/proc|/sys|/dev|/root|/var|/boot|~/\.|/home/[^/]+/\.)|\.ssh|\.\.[/\\].*(etc|proc|\.ssh|\.aws)"
 )
-_URL = re.compile(r"(?i)\w+://")
-_WRITES_DATA = re.compile(r"(?i)https?://[^\s\"'<>]*\{\{")
+_URL = late(r"(?i)\w+://")
+_WRITES_DATA = late(r"(?i)https?://[^\s\"'<>]*\{\{")
 
 
 class ModelfileSource(Rule):

@@ -7,14 +7,14 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-BROKEN = frozenset({"msgpack-size", "msgpack-deep", "msgpack-object", "msgpack-array"})
+BROKEN = frozenset({"msgpack-size", "msgpack-deep", "msgpack-object", "msgpack-array", "msgpack-program"})
 
 
 class MsgpackMalformed(Rule):
     """
     ## What it does
     Holds every length, count and shape in a MessagePack document (Flax parameters, spaCy's files) against the bytes that
-    are there; finds nesting that no reader's stack holds, arrays of Python objects, and keys that stand twice.
+    are there; finds nesting that no reader's stack holds, arrays of Python objects, texts that are programs, and keys that stand twice.
 
     ## Why is this bad?
     A count of four thousand million in five bytes fills the memory of a reader that believes it; a shape that its bytes

@@ -63,7 +63,11 @@ def hidden(path: str) -> str:
     if path.isascii() and path.isprintable():
         if _ENDS.search(path):
             return "has a part that ends in a blank or a dot"
-        return "has two endings, of which the last one counts" if _DECEIVES.search(path) else ""
+        return (
+            "has two endings, of which the last one counts"
+            if path.count(".") > 1 and _DECEIVES.search(path)
+            else ""
+        )
     categories = {unicodedata.category(char) for char in path}
     if "Cs" in categories:
         return "has bytes that are no text"

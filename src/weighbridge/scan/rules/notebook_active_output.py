@@ -11,7 +11,8 @@ from weighbridge.scan.rule import Rule
 class NotebookActiveOutput(Rule):
     """
     ## What it does
-    Looks for saved outputs and text cells that hold JavaScript, event handlers, frames or forms.
+    Looks for saved outputs and text cells that hold JavaScript, event handlers, frames or forms, and for cells whose code
+    shows a page that reaches out of it.
 
     ## Why is this bad?
     A notebook that is trusted runs them when it is opened, before any cell is. Inside Jupyter, JavaScript can run cells.
@@ -44,5 +45,5 @@ class NotebookActiveOutput(Rule):
                 message = f"{kind} with active content, which a trusted notebook runs when it is opened"
                 yield self.finding(place.inside(f"cell {cell}"), message, doubt=True)
             for cell, what in reading.taking:
-                message = f"an output holds a script that reaches for {what}"
+                message = f"a page in it holds a script that reaches for {what}"
                 yield self.finding(place.inside(f"cell {cell}"), message, severity=Severity.ERROR)

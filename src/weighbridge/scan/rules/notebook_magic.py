@@ -4,23 +4,27 @@ import re
 from collections.abc import Iterator
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.notebook import Magic, NotebookReading, taken
+from weighbridge.core.pattern import late
+from weighbridge.formats.notebook import Magic, NotebookReading, reaches_out, taken
 from weighbridge.formats.reading import Reading
 from weighbridge.scan import text_harm
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.rules import requirements_url
 from weighbridge.scan.shell_commands import USUAL, harm
 
-_HARMLESS = re.compile(
+_HARMLESS = late(
     r"%{1,2}(matplotlib|autoreload|time|timeit|capture|prun|config|precision|pylab|who|whos|who_ls|pwd|latex|markdown"
     r"|load_ext\s+(autoreload|tensorboard|google\.colab\.data_table|memory_profiler|line_profiler"
     r"|dotenv|nb_black|lab_black|jupyter_black|watermark)|reload_ext\s+(autoreload|tensorboard)|watermark|memit|lprun)\b"
 )
 
 
-_PIP = re.compile(r"\bpip3?\s+install\s+([^|;&\n]*)")
-_FOREIGN = re.compile(r"%%(perl|ruby|script|sh|cmd|powershell|php|lua|R|octave)\b")
-_FIXED = re.compile(r"\s*(echo|printf)\s+[\w\s.,!'\"-]+")
+_PIP = late(r"\bpip3?\s+install\s+([^|;&\n]*)")
+_CHANNEL = late(
+    r"\b(?:conda|mamba|micromamba|npm|yarn|gem)\b[^\n]{0,200}?(?:-c|--channel|--registry|--source)[\s=]+[\"']?http://"
+)
+_FOREIGN = late(r"%%(perl|ruby|script|sh|cmd|powershell|php|lua|R|octave)\b")
+_FIXED = late(r"\s*(echo|printf)\s+[\w\s.,!'\"-]+")
 """A shell that prints fixed words: what a notebook has `print` for."""
 
 
@@ -37,7 +41,7 @@ def _fetched(words: str) -> str:
     return ""
 
 
-_JAVASCRIPT = re.compile(r"%%(javascript|js|html|svg)\b", re.IGNORECASE)
+_JAVASCRIPT = late(r"%%(javascript|js|html|svg)\b", re.IGNORECASE)
 
 
 class NotebookMagic(Rule):
@@ -85,10 +89,12 @@ def _harm(magic: Magic) -> str:
     what, _ = harm(f"{command}\n{magic.body}")
     if what:
         return what
-    if _JAVASCRIPT.match(magic.text) and (found := taken(magic.body)):
+    if _JAVASCRIPT.match(magic.text) and (found := taken(magic.body) or reaches_out(magic.body)):
         return f"runs a script that reaches for {found[:40]}"
     if (asked := _PIP.search(command)) and (told := _fetched(asked[1])):
         return told
+    if _CHANNEL.search(command):
+        return "installs packages from an address that anybody on the way can change"
     if _FOREIGN.match(magic.text) and (found_harm := text_harm.harm(magic.body)):
         return f"holds {found_harm}"
     if magic.text.startswith("!") and _FIXED.fullmatch(command):

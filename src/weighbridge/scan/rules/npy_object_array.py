@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
-from weighbridge.formats.numpy import NpyReading
+from weighbridge.formats.numpy.npy import NpyReading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 

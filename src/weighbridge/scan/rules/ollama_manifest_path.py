@@ -1,16 +1,16 @@
 """The rule `ollama-manifest-path`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
-_DIGEST = re.compile(r"(sha256[:-][0-9a-f]{64}|sha512[:-][0-9a-f]{128})\Z")
-_ESCAPES = re.compile(r"\.\.|[/\\\x00]|\s")
+_DIGEST = late(r"(sha256[:-][0-9a-f]{64}|sha512[:-][0-9a-f]{128})\Z")
+_ESCAPES = late(r"\.\.|[/\\\x00]|\s")
 
 
 class OllamaManifestPath(Rule):

@@ -1,13 +1,13 @@
 """The rule `onnx-custom-op`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
-from weighbridge.formats.onnx import OnnxReading, Operator
+from weighbridge.formats.onnx.reading import OnnxReading, Operator
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.operators.onnx import BUILT_IN, NETWORK, OPAQUE, PYTHON, THIRD_PARTY
 from weighbridge.scan.rule import Rule
@@ -80,7 +80,7 @@ class OnnxCustomOp(Rule):
         return self.finding(where, f"{name} {what}", severity=severity, confidence=confidence, doubt=True)
 
 
-_RUNS = re.compile(
+_RUNS = late(
     r"(?i)^(py_?(func|op|call|code|exec)|python|shell|bash|exec|system|command|eval|subprocess|spawn|popen)"
     r"|(exec(ute)?|system|shell|command)(call|cmd|code|command|shell|script|process)?$"
     r"|load_?(library|plugin|dll|so)|dlopen|import_?module|(read|write|delete|download)_?file|http_?(get|post|request)"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from weighbridge.core.artifact import Member
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
-from weighbridge.formats.onnx import ExternalData, OnnxReading
+from weighbridge.formats.onnx.reading import ExternalData, OnnxReading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Folder, Rule
 

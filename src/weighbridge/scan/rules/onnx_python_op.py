@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.core.text import visible
-from weighbridge.formats.onnx import OnnxReading
+from weighbridge.formats.onnx.reading import OnnxReading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.operators.onnx import PYTHON
 from weighbridge.scan.rule import Rule

@@ -6,36 +6,38 @@ from dataclasses import replace
 
 from weighbridge.core.budget import Budget
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource
 from weighbridge.formats.python import PythonReading, Use, read
 from weighbridge.formats.reading import Reading
 from weighbridge.scan import config_targets, text_harm
 from weighbridge.scan import python_names as known
-from weighbridge.scan.python_effects import Setting, canonical, danger, effects, inner_setting, is_error
+from weighbridge.scan.python_effects import Setting, canonical, danger, effects, is_error
+from weighbridge.scan.python_effects.files import inner_setting
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.shell_commands import ECHOES, USUAL, harm
 
 _RUNNERS = ("builtins.exec", "builtins.eval")
 _SHELL_OUT = ("os.dup2", "pty.spawn", "pty.fork")
-_STAYS = re.compile(
+_STAYS = late(
     r"""["'][^"'\n]{0,200}(\.bashrc|\.zshrc|\.bash_profile|\.zprofile|\.profile|authorized_keys|(site|user)customize\.py)["']"""
     r"""|(getsitepackages|getusersitepackages|site-packages)[^\n]{0,80}\.pth["']"""
     r"""|["'](/etc/(cron|passwd|shadow|sudoers|ld\.so\.preload|systemd/|init\.d/|rc\.local)|/var/spool/cron)"""
     r"""|LaunchAgents|\.config/autostart|Start Menu.{1,4}Programs.{1,4}Startup""",
 )
 """Files from which programs start by themselves."""
-_SECRETS = re.compile(
+_SECRETS = late(
     r"""\.ssh/id_(rsa|ed25519|dsa|ecdsa)|\.aws/credentials|/etc/shadow|\.git-credentials|\.kube/config|\.gnupg/|wallet\.dat"""
     r"""|["'](id_rsa|id_ed25519)["']|\.config/gcloud|Login Data|\.docker/config\.json|huggingface/token|["']/etc/passwd["']"""
 )
 """Files with keys and tokens of whoever loads the model."""
-_EVERYTHING = re.compile(
+_EVERYTHING = late(
     r"\b(data|json|params|content|files)\s*=\s*(\w[\w.]*\(|\{[^{}\n]{0,40}:\s*){0,3}os\.environ\b(?!\s*(\[|\.get|\.setdefault))"
 )
 """All of the environment, which holds the keys of whoever runs it, as what is sent."""
-_TARGET = re.compile(r"""["']_target_["']\s*:\s*["']([\w.:]{3,200})["']""")
-_QUERY = re.compile(r"(\A|\.)(query|eval)\Z")
-_WRITERS = re.compile(r"(\A|\.)(write_text|write_bytes|writelines|write|copy|copyfile|move|rename|symlink)\Z")
+_TARGET = late(r"""["']_target_["']\s*:\s*["']([\w.:]{3,200})["']""")
+_QUERY = late(r"(\A|\.)(query|eval)\Z")
+_WRITERS = late(r"(\A|\.)(write_text|write_bytes|writelines|write|copy|copyfile|move|rename|symlink)\Z")
 
 
 class PythonPayload(Rule):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import some, visible
-from weighbridge.formats.r import Code, RReading
+from weighbridge.formats.r.found import Code, RReading
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.text_harm import harm

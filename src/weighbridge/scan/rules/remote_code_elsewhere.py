@@ -1,11 +1,11 @@
 """The rule `remote-code-elsewhere`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path, walk
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
@@ -13,18 +13,18 @@ from weighbridge.scan.rule import Rule
 
 _ATTENTION = ("_attn_implementation_internal", "_attn_implementation", "attn_implementation")
 _KERNELS = ("kernel", "kernels", "kernel_config", "hub_kernels", "hub_kernel")
-_REPOSITORY = re.compile(r"(?:\w+\|)?[\w.-]+/[\w.-]+(?:@[\w./-]+)?(?::[\w.]+)?\Z")
-_ADDRESS = re.compile(r"\w+://|\\\\\w|//\w")
+_REPOSITORY = late(r"(?:\w+\|)?[\w.-]+/[\w.-]+(?:@[\w./-]+)?(?::[\w.]+)?\Z")
+_ADDRESS = late(r"\w+://|\\\\\w|//\w")
 """An address, or a share on another machine, where the name of a repository or a folder belongs."""
-_CLIMBS = re.compile(r"\.\.|~|/tmp/")
-_OUTSIDE = re.compile(r"/|~|[A-Za-z]:[\\/]|(\./)?\.\.[\\/]")
-_ARCHIVE = re.compile(r"""(?m)^[^/\n#]*\barchive_file["']?[ \t]*:[ \t]*["'](\w+://[^"'\s]{1,300})""")
+_CLIMBS = late(r"\.\.|~|/tmp/")
+_OUTSIDE = late(r"/|~|[A-Za-z]:[\\/]|(\./)?\.\.[\\/]")
+_ARCHIVE = late(r"""(?m)^[^/\n#]*\barchive_file["']?[ \t]*:[ \t]*["'](\w+://[^"'\s]{1,300})""")
 """An archive of AllenNLP's, whose config names classes and whose weights are a pickle; in Jsonnet, which is text here."""
-_OWN = re.compile(
+_OWN = late(
     r"https://((storage\.googleapis\.com|s3[\w.-]*\.amazonaws\.com)/allennlp|allennlp\.s3[\w.-]*\.amazonaws\.com/)"
 )
 """Where AllenNLP's makers keep theirs."""
-_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+--[\w./]+\Z|[\w.-]+--[\w./]+\.\w+\Z")
+_REFERENCE = late(r"[\w.-]+/[\w.-]+--[\w./]+\Z|[\w.-]+--[\w./]+\.\w+\Z")
 
 
 _JSONNET = (".jsonnet", ".libsonnet")

@@ -5,37 +5,38 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.requirements import NAMES, Requirement, from_named, from_text, from_tree
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
 
-_ELSEWHERE = re.compile(
+_ELSEWHERE = late(
     r"^\s*(-i|--index-url|--extra-index-url|-f|--find-links|--trusted-host|-e|--editable|-r|--requirement|--global-option|--install-option"
     r"|--config-settings)(?=[\s=])|(?<!\w)(git|hg|svn|bzr)(\+\w+)?:|(?<!\w)(https?|ftp|file)://|(?<!\w)\\\\\w|^\s*(\.{0,2}/|~|[A-Za-z]:[\\/])|@\s*(\.{0,2}/|~)"
 )
-_USUAL = re.compile(
+_USUAL = late(
     r"^\s*(-i|--index-url|--extra-index-url|-f|--find-links)[\s=]+https://(pypi\.org/simple|download\.pytorch\.org/[\w./]*"
     r"|data\.pyg\.org/[\w./+-]*|storage\.googleapis\.com/jax-releases/[\w./]*)/?\s*$|^\s*-r\s+[\w.-]+\s*$"
 )
-_INDEX = re.compile(r"^\s*(-i|--index-url|--extra-index-url|-f|--find-links)[\s=]+(\S+)")
-_KNOWN_INDEXES = re.compile(
+_INDEX = late(r"^\s*(-i|--index-url|--extra-index-url|-f|--find-links)[\s=]+(\S+)")
+_KNOWN_INDEXES = late(
     r"https://((\w+\.)*(pypi\.org|pythonhosted\.org|pytorch\.org|nvidia\.com|tsinghua\.edu\.cn|aliyun\.com|ustc\.edu\.cn|douban\.com|huaweicloud\.com"
     r"|tencent\.com|anaconda\.org|conda\.io|pyg\.org|dgl\.ai|fury\.io|googleapis\.com|pkg\.dev|azure\.com|amazonaws\.com|jfrog\.io|github\.io|ngc\.nvidia\.com"
     r"|paddlepaddle\.org\.cn|alipay\.com|openmmlab\.com|huggingface\.co|intel\.com|amd\.com|wandb\.ai))(?=[/:]|$)"
 )
 """Indexes that many people use; another index is one that somebody put there."""
-_KNOWN_HOSTS = re.compile(
+_KNOWN_HOSTS = late(
     r"(https|git\+https|git\+ssh)://((git|[\w.-]+)@)?((\w[\w-]*\.)*(github\.com|gitlab\.com|bitbucket\.org|huggingface\.co|githubusercontent\.com|pythonhosted\.org"
     r"|pytorch\.org|nvidia\.com|googleapis\.com|pypi\.org|pyg\.org|gitee\.com|codeberg\.org|modelscope\.cn|anaconda\.org))(?=[/:]|$)"
 )
-_OPEN = re.compile(r"(?i)(?<!\w)(http|ftp|git|svn|hg|bzr|git\+http|git\+git|svn\+http|hg\+http)://")
-_URL = re.compile(r"(?i)(?<!\w)((?:git|hg|svn|bzr)\+)?(https?|ssh|file|ftp)://[^\s;#]*")
-_SHELL = re.compile(
+_OPEN = late(r"(?i)(?<!\w)(http|ftp|git|svn|hg|bzr|git\+http|git\+git|svn\+http|hg\+http)://")
+_URL = late(r"(?i)(?<!\w)((?:git|hg|svn|bzr)\+)?(https?|ssh|file|ftp)://[^\s;#]*")
+_SHELL = late(
     r"[`|&<>]\s*(?![\d.=~! ])|\$\(|&&|\|\||;\s*(?!\s*(\(|['\"]|not\b|python_|platform_|sys_|os_name|implementation_|extra\b|$))"
 )
-_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_NAME = late(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _POPULAR = frozenset(
     [
         "numpy",

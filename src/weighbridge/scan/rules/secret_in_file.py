@@ -12,14 +12,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.scan.rule import Rule
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = late(
     r"(?i)example|sample|dummy|placeholder|redacted|your|xxxx|0000|1234567890|abcdefgh|\.\.\.|\*\*\*"
 )
-_VOCABULARY = re.compile(r"(^|/)(tokenizer\.json|vocab\.(json|txt)|merges\.txt|[^/]*\.index\.json)$")
+_VOCABULARY = late(
+    r"(^|/)(tokenizer\.json|vocab\.(json|txt)|merges\.txt|[^/]*\.index\.json)$",
+    needs=("tokenizer.json", "vocab.", "merges.txt", ".index.json"),
+)
 MAX_FINDINGS = 50
 
 
@@ -73,7 +77,7 @@ def _hexadecimal(token: str) -> bool:
     return not (_PLACEHOLDER.search(token) or len(set(token[-32:])) < 8)
 
 
-_LOCAL = re.compile(r"(?i)@(localhost|127\.|0\.0\.0\.0|[\w-]+(:\d+)?(/|$))")
+_LOCAL = late(r"(?i)@(localhost|127\.|0\.0\.0\.0|[\w-]+(:\d+)?(/|$))")
 
 
 def _password(address: str) -> bool | None:
@@ -115,40 +119,40 @@ _PEM = (
     r"-----END (?:RSA |EC |DSA |OPENSSH |ENCRYPTED |PGP )?PRIVATE KEY"
 )
 KINDS: tuple[Kind, ...] = (
-    Kind("a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36}\b"), _checksum),
-    Kind("a GitHub token", "github_pat_", re.compile(r"\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b"), _random),
-    Kind("an npm token", "npm_", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"), _checksum),
-    Kind("a Hugging Face token", "hf_", re.compile(r"\bhf_[A-Za-z0-9]{34}\b"), _random),
-    Kind("a Hugging Face token", "api_org_", re.compile(r"\bapi_org_[A-Za-z0-9]{34}\b"), _random),
-    Kind("an AWS access key", "AKIA", re.compile(r"\bAKIA[A-Z2-7]{16}\b"), _maybe),
+    Kind("a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", late(r"\bgh[pousr]_[A-Za-z0-9]{36}\b"), _checksum),
+    Kind("a GitHub token", "github_pat_", late(r"\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b"), _random),
+    Kind("an npm token", "npm_", late(r"\bnpm_[A-Za-z0-9]{36}\b"), _checksum),
+    Kind("a Hugging Face token", "hf_", late(r"\bhf_[A-Za-z0-9]{34}\b"), _random),
+    Kind("a Hugging Face token", "api_org_", late(r"\bapi_org_[A-Za-z0-9]{34}\b"), _random),
+    Kind("an AWS access key", "AKIA", late(r"\bAKIA[A-Z2-7]{16}\b"), _maybe),
     Kind(
         "an AWS secret key",
         "aws AWS Aws",
-        re.compile(r"(?i)aws_?(?:secret_?access_?key|secret_?key)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"),
+        late(r"(?i)aws_?(?:secret_?access_?key|secret_?key)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"),
         lambda text: _random(text[-40:]),
     ),
-    Kind("a Slack token", "xoxa- xoxb- xoxp- xoxo- xoxs- xoxr-", re.compile(r"\bxox[abposr]-(?:\d{8,14}-){1,3}[A-Za-z0-9]{20,64}\b"), _random),
-    Kind("a Slack webhook", "hooks.slack.com", re.compile(r"hooks\.slack\.com/services/T\w{8,12}/B\w{8,12}/\w{20,26}"), _random),
-    Kind("an OpenAI key", "sk-", re.compile(r"\bsk-[\w-]{16,100}T3BlbkFJ[\w-]{16,100}"), _random),
-    Kind("an Anthropic key", "sk-ant-", re.compile(r"\bsk-ant-(?:api|admin)\d\d-[\w-]{80,110}"), _random),
-    Kind("a Google API key", "AIza", re.compile(r"\bAIza[\w-]{35}(?![\w-])"), _random),
-    Kind("a Stripe key", "sk_live_ rk_live_", re.compile(r"\b[sr]k_live_[A-Za-z0-9]{24,99}\b"), _random),
-    Kind("a PyPI token", "pypi-AgEI", re.compile(r"\bpypi-AgEI[\w-]{60,250}"), _random),
-    Kind("a GitLab token", "glpat-", re.compile(r"\bglpat-[\w-]{20,52}"), _random),
-    Kind("a Weights & Biases key", "WANDB_API_KEY", re.compile(r"WANDB_API_KEY[\"']?\]?\s*[:=]\s*[\"']?[0-9a-f]{40}\b"), _random),
-    Kind("an Azure storage key", "AccountKey=", re.compile(r"AccountKey=[A-Za-z0-9+/]{86}=="), _random),
-    Kind("a SendGrid key", "SG.", re.compile(r"\bSG\.[\w-]{22}\.[\w-]{43}(?![\w-])"), _random),
-    Kind("a Telegram bot's token", ":AA", re.compile(r"(?<=\d{8}):AA[\w-]{33}(?![\w-])"), _random),
-    Kind("a Discord webhook", "discord.com/api/webhooks/ discordapp.com/api/webhooks/", re.compile(r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,72}(?![\w-])"), _random),
-    Kind("a Twilio key", "SK", re.compile(r"\bSK[0-9a-f]{32}\b"), _hexadecimal),
-    Kind("a Groq key", "gsk_", re.compile(r"\bgsk_[A-Za-z0-9]{52}\b"), _random),
-    Kind("a Replicate token", "r8_", re.compile(r"\br8_[A-Za-z0-9]{37}\b"), _random),
-    Kind("a Databricks token", "dapi", re.compile(r"\bdapi[0-9a-f]{32}(?:-\d)?\b"), _hexadecimal),
-    Kind("a DigitalOcean token", "dop_v1_ doo_v1_ dor_v1_", re.compile(r"\bdo[opr]_v1_[0-9a-f]{64}\b"), _hexadecimal),
-    Kind("a key", "COHERE_ CO_API MISTRAL_ TOGETHER_ PINECONE_ FIREWORKS_ DEEPSEEK_ VOYAGE_ LANGCHAIN_ TAVILY_", re.compile(r"\b(?:COHERE|CO|MISTRAL|TOGETHER|PINECONE|FIREWORKS|DEEPSEEK|VOYAGE|LANGCHAIN|TAVILY)_API_KEY[\"']?\]?\s*[:=]\s*[\"']?([\w-]{32,100})(?![\w-])"), lambda text: _random(re.split(r"[:=]\s*[\"']?", text)[-1])),
-    Kind("a database's password", "postgres mysql mongodb redis amqp", re.compile(r"\b(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqps?)(?:\+\w{1,20})?://[\w.-]{1,60}:([^\s:@/\"'<>{}$]{8,100})@[\w.-]{4,200}"), _password),
-    Kind("a private key", "-----BEGIN", re.compile(_PEM), _pem),
-    Kind("a JSON web token", "eyJ", re.compile(r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000}"), _jwt),
+    Kind("a Slack token", "xoxa- xoxb- xoxp- xoxo- xoxs- xoxr-", late(r"\bxox[abposr]-(?:\d{8,14}-){1,3}[A-Za-z0-9]{20,64}\b"), _random),
+    Kind("a Slack webhook", "hooks.slack.com", late(r"hooks\.slack\.com/services/T\w{8,12}/B\w{8,12}/\w{20,26}"), _random),
+    Kind("an OpenAI key", "sk-", late(r"\bsk-[\w-]{16,100}T3BlbkFJ[\w-]{16,100}"), _random),
+    Kind("an Anthropic key", "sk-ant-", late(r"\bsk-ant-(?:api|admin)\d\d-[\w-]{80,110}"), _random),
+    Kind("a Google API key", "AIza", late(r"\bAIza[\w-]{35}(?![\w-])"), _random),
+    Kind("a Stripe key", "sk_live_ rk_live_", late(r"\b[sr]k_live_[A-Za-z0-9]{24,99}\b"), _random),
+    Kind("a PyPI token", "pypi-AgEI", late(r"\bpypi-AgEI[\w-]{60,250}"), _random),
+    Kind("a GitLab token", "glpat-", late(r"\bglpat-[\w-]{20,52}"), _random),
+    Kind("a Weights & Biases key", "WANDB_API_KEY", late(r"WANDB_API_KEY[\"']?\]?\s*[:=]\s*[\"']?[0-9a-f]{40}\b"), _random),
+    Kind("an Azure storage key", "AccountKey=", late(r"AccountKey=[A-Za-z0-9+/]{86}=="), _random),
+    Kind("a SendGrid key", "SG.", late(r"\bSG\.[\w-]{22}\.[\w-]{43}(?![\w-])"), _random),
+    Kind("a Telegram bot's token", ":AA", late(r"(?<=\d{8}):AA[\w-]{33}(?![\w-])"), _random),
+    Kind("a Discord webhook", "discord.com/api/webhooks/ discordapp.com/api/webhooks/", late(r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,72}(?![\w-])"), _random),
+    Kind("a Twilio key", "SK", late(r"\bSK[0-9a-f]{32}\b"), _hexadecimal),
+    Kind("a Groq key", "gsk_", late(r"\bgsk_[A-Za-z0-9]{52}\b"), _random),
+    Kind("a Replicate token", "r8_", late(r"\br8_[A-Za-z0-9]{37}\b"), _random),
+    Kind("a Databricks token", "dapi", late(r"\bdapi[0-9a-f]{32}(?:-\d)?\b"), _hexadecimal),
+    Kind("a DigitalOcean token", "dop_v1_ doo_v1_ dor_v1_", late(r"\bdo[opr]_v1_[0-9a-f]{64}\b"), _hexadecimal),
+    Kind("a key", "COHERE_ CO_API MISTRAL_ TOGETHER_ PINECONE_ FIREWORKS_ DEEPSEEK_ VOYAGE_ LANGCHAIN_ TAVILY_", late(r"\b(?:COHERE|CO|MISTRAL|TOGETHER|PINECONE|FIREWORKS|DEEPSEEK|VOYAGE|LANGCHAIN|TAVILY)_API_KEY[\"']?\]?\s*[:=]\s*[\"']?([\w-]{32,100})(?![\w-])"), lambda text: _random(re.split(r"[:=]\s*[\"']?", text)[-1])),
+    Kind("a database's password", "postgres mysql mongodb redis amqp", late(r"\b(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqps?)(?:\+\w{1,20})?://[\w.-]{1,60}:([^\s:@/\"'<>{}$]{8,100})@[\w.-]{4,200}"), _password),
+    Kind("a private key", "-----BEGIN", late(_PEM), _pem),
+    Kind("a JSON web token", "eyJ", late(r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000}"), _jwt),
 )  # fmt: skip
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
 
-_IMPORT = re.compile(r"^import[ \t]", re.MULTILINE)
+_IMPORT = late(r"^import[ \t]", re.MULTILINE)
 
 
 class SitePathCode(Rule):

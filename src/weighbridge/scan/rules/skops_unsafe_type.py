@@ -1,10 +1,10 @@
 """The rule `skops-unsafe-type`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.skops import Node, is_schema, nodes
@@ -32,7 +32,7 @@ _BUILTINS = frozenset(
         "object",
     ]
 )
-_TRUSTED = re.compile(
+_TRUSTED = late(
     r"(sklearn(\.\w+)*\.(_?[A-Z]\w*|__pyx_unpickle_\w+|f_classif|f_regression|chi2|mutual_info_\w+|_?[a-z]\w*_(score|loss|error|distance))"
     r"|numpy(\.\w+)*\.(ndarray|generic|dtype|bool_?|u?int\d+|float\d+|complex\d+|str_|bytes_|matrix|RandomState|Generator|MT19937|PCG64\w*|MaskedArray"
     r"|log1?p?|log2|log10|exp|expm1|sqrt|square|abs|absolute|sin|cos|tan|tanh|mean|median|sum|std|var|max|min|rint|round|sign|multiply|add|subtract|divide)"
@@ -48,7 +48,7 @@ _PLAIN = frozenset(
 _LOADERS = _PLAIN | frozenset(
     ["ObjectNode", "TypeNode", "FunctionNode", "PartialNode", "MethodNode", "OperatorFuncNode", "ReduceNode", "TreeNode", "LossNode", "SGDNode", "CachedNode", "QuantileForestNode", "DatetimeNode", "TimedeltaNode", "UfuncNode", "BuiltinNode"]
 )  # fmt: skip
-_DATA_TYPES = re.compile(
+_DATA_TYPES = late(
     r"(builtins|collections|numpy(\.\w+)*|scipy\.sparse(\.\w+)*|sklearn(\.\w+)*|functools|datetime|decimal|types|json)\Z"
 )
 _KINDS = frozenset(

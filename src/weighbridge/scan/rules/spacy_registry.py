@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
@@ -13,15 +14,15 @@ from weighbridge.scan import config_targets
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.text_harm import OUTSIDE, harm
 
-_IS_CONFIG = re.compile(r"^\[(?:nlp|components(?:\.[^\]]+)?|initialize|training)\]\s*$", re.MULTILINE)
-_REFERENCE = re.compile(r'"?@([a-z_]{1,40})"?\s*[=:]\s*"([^"\n]{0,300})"')
-_FACTORY = re.compile(r'^factory\s*=\s*"([^"\n]{0,300})"', re.MULTILINE)
-_VALUE = re.compile(r"^[^\[#;\n][^=\n]*=(.*)$", re.MULTILINE)
-OWN = re.compile(
+_IS_CONFIG = late(r"^\[(?:nlp|components(?:\.[^\]]+)?|initialize|training)\]\s*$", re.MULTILINE)
+_REFERENCE = late(r'"?@([a-z_]{1,40})"?\s*[=:]\s*"([^"\n]{0,300})"')
+_FACTORY = late(r'^factory\s*=\s*"([^"\n]{0,300})"', re.MULTILINE)
+_VALUE = late(r"^[^\[#;\n][^=\n]*=(.*)$", re.MULTILINE)
+OWN = late(
     r"(?:spacy|spacy-legacy|spacy-loggers|spacy-transformers|spacy-curated-transformers|spacy-experimental|srsly|thinc)"
     r"\.[A-Za-z0-9_.-]{1,100}\Z"
 )
-THINC = re.compile(
+THINC = late(
     r"(?:Adam|RAdam|SGD|Optimizer|compounding|constant|constant_then|decaying|warmup_linear|cyclic_triangular|slanted_triangular"
     r"|linear|batch_by_\w+|minibatch\w*|ints|[A-Z]\w{1,40}|\w+_activation|glorot_\w+|zero_init|uniform_init|normal_init)\.v[0-9]+\Z"
 )

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
-from weighbridge.formats.template.walk import Text
+from weighbridge.formats.template.nodes import Text
 from weighbridge.scan.rule import Rule
 
-_URL = re.compile(r"(?:https?|wss?|ftp)://([^\s/<>\"'?#:)]+)[^\s<>\"')]*", re.IGNORECASE)
-_PICTURE = re.compile(
+_URL = late(r"(?:https?|wss?|ftp)://([^\s/<>\"'?#:)]+)[^\s<>\"')]*", re.IGNORECASE)
+_PICTURE = late(
     r"!\[[^\]]{0,100}\]\(\s*\Z|(?i:\b(always|must|every (answer|response|reply)|append|insert|add)\b[^.]{0,200}\Z)"
 )
 """What stands before an address that every answer shall hold."""
@@ -21,7 +22,7 @@ _SCHEMAS = frozenset({"json-schema.org", "www.w3.org", "w3.org", "schema.org"})
 """Hosts whose addresses are names of formats."""
 
 
-_SENTENCE = re.compile(r"\A[^?=&#]*[.,;:!)\]}>\"']\Z")
+_SENTENCE = late(r"\A[^?=&#]*[.,;:!)\]}>\"']\Z")
 """An address at the end of a sentence."""
 
 

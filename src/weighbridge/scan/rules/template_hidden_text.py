@@ -1,19 +1,19 @@
 """The rule `template-hidden-text`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
 from weighbridge.scan.rule import Rule
 
 WRITES = frozenset({"tag", "bidi"})
 """Kinds with which text is written that nobody sees, or that reads in another order than it stands."""
-_PARTED = re.compile("[a-zA-Z][\u200b-\u200d\u2060\ufeff\u00ad]+[a-zA-Z]")
-_RUN = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff]{4,}")
+_PARTED = late("[a-zA-Z][\u200b-\u200d\u2060\ufeff\u00ad]+[a-zA-Z]")
+_RUN = late("[\u200b-\u200d\u2060-\u2064\ufeff]{4,}")
 SMUGGLING = frozenset({"tag", "bidi", "variation"})
 
 

@@ -1,16 +1,16 @@
 """The rule `template-include`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
 from weighbridge.scan.rule import Rule
 
-_OUTSIDE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|^\w+://|a computed name")
+_OUTSIDE = late(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|^\w+://|a computed name")
 """Names that lead out of the folder of templates, or anywhere."""
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
-from weighbridge.formats.template.walk import Fact
+from weighbridge.formats.template.nodes import Fact
 from weighbridge.scan.rule import Rule
 
 INTERNALS = frozenset(
@@ -138,9 +138,9 @@ class TemplateSandboxEscape(Rule):
         """See `Rule.look`."""
         if not isinstance(reading, TemplateReading):
             return
-        escapes = list(dict.fromkeys(_escapes(reading)))
-        for line in sorted({fact.line for fact in escapes}):
-            names = ", ".join(dict.fromkeys(fact.name for fact in escapes if fact.line == line))
+        found = list(dict.fromkeys(escapes(reading)))
+        for line in sorted({fact.line for fact in found}):
+            names = ", ".join(dict.fromkeys(fact.name for fact in found if fact.line == line))
             yield self.finding(replace(place, line=line), f"rendering this template reaches {names}")
         for fact in reading.unknown:
             if fact.how == "attr filter":
@@ -148,7 +148,8 @@ class TemplateSandboxEscape(Rule):
                 yield self.finding(replace(place, line=fact.line), message, confidence=Confidence.MEDIUM)
 
 
-def _escapes(reading: TemplateReading) -> Iterator[Fact]:
+def escapes(reading: TemplateReading) -> Iterator[Fact]:
+    """What the template reaches that leads to code."""
     for fact in reading.reaches:
         if (
             fact.name in DUNDERS

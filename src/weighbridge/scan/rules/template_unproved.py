@@ -7,7 +7,7 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.template import TemplateReading
-from weighbridge.formats.template.walk import Fact
+from weighbridge.formats.template.nodes import Fact
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.rules.template_sandbox_escape import DUNDERS, GADGETS, INTERNALS, RUNNERS
 

@@ -49,9 +49,9 @@ class TensorflowShard(Rule):
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """One finding for each shard and reason."""
-        if not folder.readings:
+        if not folder.holds("tf-checkpoint-index"):
             return
-        from weighbridge.formats.tensorflow.checkpoint import IndexReading  # only beside documents
+        from weighbridge.formats.tensorflow.checkpoint import IndexReading
 
         members = {member.path: member for member in folder.artifact.members}
         for path, readings in folder.readings.items():

@@ -6,7 +6,6 @@ from typing import ClassVar
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.operators.tensorflow import Effect, judged
 from weighbridge.scan.operators.tensorflow_views import programs
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.rules.tensorflow_unsafe_operator import node_place
@@ -43,6 +42,8 @@ class TensorflowUnknownOperator(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
         for program in programs(reading):
+            from weighbridge.scan.operators.tensorflow import Effect, judged  # few documents are graphs
+
             for found in judged(program):
                 if found.effect is Effect.UNKNOWN:
                     where = node_place(place, program.name, found)

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
-from weighbridge.scan.operators.tensorflow import Effect, Judgement, judged
 from weighbridge.scan.operators.tensorflow_views import programs
 from weighbridge.scan.rule import Rule
 
+if TYPE_CHECKING:
+    from weighbridge.scan.operators.tensorflow import Judgement
 
-def node_place(place: Place, program: str, found: Judgement) -> Place:
+
+def node_place(place: Place, program: str, found: "Judgement") -> Place:
     """Where one node stands: its meta graph, its function and its name."""
     where = place.inside(program) if program else place
     where = where.inside(f"function {visible(found.graph, 80)}") if found.graph else where
@@ -55,6 +57,8 @@ class TensorflowUnsafeOperator(Rule):
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """See `Rule.look`."""
         for program in programs(reading):
+            from weighbridge.scan.operators.tensorflow import Effect, judged  # few documents are graphs
+
             for found in judged(program):
                 if found.effect is Effect.HARM:
                     where = node_place(place, program.name, found)

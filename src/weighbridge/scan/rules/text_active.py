@@ -5,29 +5,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.rule import Rule
 
-_TABLE = re.compile(r"(?i)\.(csv|tsv|tab|psv)$")
-_FORMULA = re.compile(
+_TABLE = late(r"(?i)\.(csv|tsv|tab|psv)$")
+_FORMULA = late(
     r"(?im)(?:^|[,;\t])[ ]*\"?[=+\-@][^,;\n]{0,200}?(\b(?:cmd|powershell|mshta|rundll32|regsvr32|msexcel|wscript)(?:\.exe)?\s*\|"
     r"|\b(?:WEBSERVICE|HYPERLINK|IMPORTXML|IMPORTDATA|IMPORTHTML|IMPORTFEED|IMPORTRANGE|IMAGE)\s*\(\s*(?:CONCATENATE\s*\(\s*)?\"{1,2}(?:https?|ftp):"
     r"|\b(?:CALL|REGISTER|EXEC)\s*\(\s*\"{1,2}\w+)"
 )
 """Formulas that start a program (DDE), or send what stands in other cells to an address."""
-_PLAIN = re.compile(
+_PLAIN = late(
     r"(?i)\.(md|markdown|rst|html?|jsonl|csv|tsv|tex|bib|diff|patch|log)$|(^|/)(readme|license|notice|changelog)[^/]*$"
 )
 """Texts for people, which may show what others must not hold."""
-_YAML = re.compile(r"(?m)^[ \t]*(?:- +)?(?:[\w.\"'-]{1,80}:[ \t]+)?!!python/(?:object|name|module)[\w/.:]*")
-_TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]{3,}")
+_YAML = late(r"(?m)^[ \t]*(?:- +)?(?:[\w.\"'-]{1,80}:[ \t]+)?!!python/(?:object|name|module)[\w/.:]*")
+_TAGS = late("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]{3,}")
 """Tag characters that spell a text; those behind a black flag make a flag."""
-_LINK = re.compile(
+_LINK = late(
     r"(?i)\]\(\s*javascript:[^)\n]{0,300}(fetch|cookie|XMLHttpRequest|eval|localStorage|location\s*=)"
 )
-_STARTS = re.compile(r"(?im)^\s*(open|shellexecute|shell\\\w+\\command)\s*=\s*(\S.*)$")
-_ICON = re.compile(r"(?im)^\s*(IconFile|IconResource|InfoTip|LocalizedResourceName)\s*=\s*(\\\\|//)[\w.-]+\\")
+_STARTS = late(r"(?im)^\s*(open|shellexecute|shell\\\w+\\command)\s*=\s*(\S.*)$")
+_ICON = late(r"(?im)^\s*(IconFile|IconResource|InfoTip|LocalizedResourceName)\s*=\s*(\\\\|//)[\w.-]+\\")
 
 
 class TextActive(Rule):
@@ -36,7 +37,7 @@ class TextActive(Rule):
     Looks in texts for what starts when a program opens them: formulas in tables that run commands or send cells to an
     address, `autorun.inf` and `desktop.ini` that start programs or reach for shares, links that run a script, objects of
     Python's YAML under another name, and in Markdown outside of its code scripts that reach out of the page, forms for
-    passwords, and pages that lead elsewhere; and for messages in tag characters, which programs read and people do not see.
+    passwords, pages that lead elsewhere, and commands that fetch what they run without TLS; and for messages in tag characters, which programs read and people do not see.
 
     ## Why is this bad?
     A spreadsheet carries out the formulas of a table, a desktop reads `desktop.ini` when the folder is shown, and a language
@@ -77,59 +78,86 @@ class TextActive(Rule):
                 yield self.finding(replace(place, line=reading.text.count("\n", 0, at) + 1), message)
 
 
-_CODE = re.compile(
-    r"(?ms)^[ \t]{0,12}(```+|~~~+).*?(?:^[ \t]{0,12}\1|\Z)|(`+)(?!`)[^\n]{1,2000}?(?<!`)\2(?!`)"
-)
+_CODE = late(r"(?ms)^[ \t]{0,12}(```+|~~~+).*?(?:^[ \t]{0,12}\1|\Z)|(`+)(?!`)[^\n]{1,2000}?(?<!`)\2(?!`)")
 """Code of Markdown, which is shown and not rendered."""
 _REACH = r"(?:fetch\s*\(|XMLHttpRequest|document\s*\.\s*cookie|(?:local|session)Storage|\beval\s*\(|\batob\s*\(|sendBeacon|\.submit\s*\(|WebSocket\s*\(|importScripts|new\s+Image|location\s*(?:\.\s*\w+\s*)?=|\bimport\s*\(|new\s+Function)"
 _CARD = (
     (
-        re.compile(rf"(?is)<script\b[^>]{{0,500}}>(?:(?!</script).){{0,20000}}?{_REACH}"),
+        late(rf"(?is)<script\b[^>]{{0,500}}>(?:(?!</script).){{0,20000}}?{_REACH}"),
         "a script that reaches out of the page",
     ),
     (
-        re.compile(r"(?i)<script\b[^>]{0,500}\bsrc\s*=\s*[\"']?\s*(?:http:|data:|//\d)"),
+        late(r"(?i)<script\b[^>]{0,500}\bsrc\s*=\s*[\"']?\s*(?:http:|data:|//\d)"),
         "a script from an address that anybody on the way can change",
     ),
     (
-        re.compile(
+        late(
             rf"(?is)<\w+\b[^<>]{{0,1000}}?[\s\"'/]on[a-z]{{3,20}}\s*=\s*[\"']?[^>]{{0,2000}}?(?:{_REACH}|\balert\s*\()"
         ),
         "an event that runs a script",
     ),
     (
-        re.compile(
+        late(
             r"(?i)<\w+\b[^<>]{0,1000}?\b(?:href|src|data|action|formaction|xlink:href)\s*=\s*[\"']?\s*(?:javascript:(?!\s*(?:void|;|//|[\"']))|vbscript:|data:(?:text/html|application/(?:xhtml|(?:x-)?javascript)))"
         ),
         "an address that is a script",
     ),
     (
-        re.compile(r"(?i)<meta\b[^<>]{0,300}http-equiv\s*=\s*[\"']?refresh\b[^<>]{0,300}url\s*="),
+        late(r"(?i)<meta\b[^<>]{0,300}http-equiv\s*=\s*[\"']?refresh\b[^<>]{0,300}url\s*="),
         "a page that leads elsewhere by itself",
     ),
     (
-        re.compile(
+        late(
             r"(?is)<form\b[^<>]{0,500}\baction\s*=\s*[\"']?\s*(?:https?:)?//.{0,5000}?<input\b[^<>]{0,300}(?:type\s*=\s*[\"']?password|name\s*=\s*[\"']?\w*(?:pass|token|secret|api_?key))"
         ),
         "a form that sends a password elsewhere",
     ),
-    (re.compile(r"(?i)<base\b[^<>]{0,300}\bhref\s*="), "a base that turns every link of the page elsewhere"),
     (
-        re.compile(
-            r"(?i)!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{0,500}\$\{?\w{0,40}(?:TOKEN|KEY|SECRET|PASSWORD)"
+        late(
+            r"(?i)<(?:iframe|frame|embed|object|portal)\b[^<>]{0,500}\b(?:src|data)\s*=\s*[\"']?\s*(?:http:|ftp:|file:|//\d)"
         ),
+        "a frame from an address that anybody on the way can change",
+    ),
+    (
+        late(
+            r"(?is)<style\b[^>]{0,200}>(?:(?!</style).){0,5000}?(?:@import\s*(?:url\()?\s*[\"']?(?:http:|//\d|javascript:|data:text/html)|url\(\s*[\"']?javascript:|expression\s*\(|behavior\s*:\s*url|-moz-binding)|<link\b[^<>]{0,300}\bhref\s*=\s*[\"']?\s*(?:http:|javascript:)[^<>]{0,200}\bstylesheet|<link\b[^<>]{0,300}\bstylesheet[^<>]{0,200}\bhref\s*=\s*[\"']?\s*(?:http:|javascript:)"
+        ),
+        "a style sheet that reaches out of the page",
+    ),
+    (late(r"(?i)<base\b[^<>]{0,300}\bhref\s*="), "a base that turns every link of the page elsewhere"),
+    (
+        late(r"(?i)!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{0,500}\$\{?\w{0,40}(?:TOKEN|KEY|SECRET|PASSWORD)"),
         "a picture whose address carries a key",
     ),
     (
-        re.compile(
+        late(
             r"(?i)<(?:object|embed)\b[^<>]{0,500}\b(?:data|src)\s*=\s*[\"']?[^\"'\s>]{1,300}\.(?:swf|jar|hta|xap)\b"
         ),
         "a program in the page",
     ),
 )
 """What a page of Markdown starts where it is rendered as it stands."""
-_MARKDOWN = re.compile(r"(?i)\.(md|mdx|markdown|mkd)$|(^|/)readme[^/]*$")
-_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.{0,100000}?)^---", re.MULTILINE | re.DOTALL)
+COPIED = (
+    (
+        late(
+            r"(?i)\b(?:curl|wget|fetch|iwr|irm|Invoke-WebRequest)\b[^\n|;&]{0,300}?\bhttp://(?!localhost|127\.|0\.0\.0\.0|192\.168\.|10\.|\[::1)[^\n]{0,300}?"
+            r"(?:\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:\S*/)?(?:ba|z|da|k|fi)?sh\b|\|\s*(?:sudo\s+)?(?:python\d?|perl|node|iex)\b|(?:&&|;)\s*(?:sudo\s+)?(?:(?:ba|z)?sh\s|chmod\s+\S{1,10}\s|source\s|\./|python\d?\s))"
+            r"|\b(?:ba|z)?sh\s+(?:-c\s+[\"']?\$\(|<\(\s*)(?:curl|wget)\b[^\n]{0,200}?\bhttp://(?!localhost|127\.)"
+        ),
+        "has readers run a script from an address that anybody on the way can change",
+    ),
+    (
+        late(
+            r"(?i)\b(?:pip3?|uv\s+pip|conda|mamba|poetry|npm|yarn|gem|cargo)\b[^\n]{0,200}?(?:(?:--(?:extra-)?index-url|--find-links|--index|-i|-f|-c|--channel|--registry|--source)[\s=]+[\"']?http://"
+            r"|\binstall\s+(?:-\S+\s+(?:[\w.:-]{1,60}\s+)?){0,5}[\"']?(?:[\w.\[\]-]{1,60}\s*@\s*)?(?:(?:git|hg|svn)\+)?(?:http|ftp)://)"
+            r"(?!localhost|127\.|0\.0\.0\.0|192\.168\.|10\.|(?:[\w-]+\.)*(?:pypi\.org|tsinghua\.edu\.cn|aliyun\.com|aliyuncs\.com|ustc\.edu\.cn|douban\.com|doubanio\.com|huaweicloud\.com|tencent\.com|tencentyun\.com|sustech\.edu\.cn|hustunique\.com|nvidia\.com|pytorch\.org|sjtu\.edu\.cn|bfsu\.edu\.cn|163\.com|anaconda\.(?:com|org)))"
+        ),
+        "has readers install packages from an address that anybody on the way can change",
+    ),
+)
+"""Commands for the reader's own shell, wherever they stand on the page."""
+_MARKDOWN = late(r"(?i)\.(md|mdx|markdown|mkd)$|(^|/)readme[^/]*$")
+_FRONT = late(r"\A\ufeff?---[ \t]*\r?\n(.{0,100000}?)^---", re.MULTILINE | re.DOTALL)
 MAX_PAGE = 1024**2
 
 
@@ -137,6 +165,10 @@ def _page(text: str) -> Iterator[tuple[int, str]]:
     """(place, words) of what a page starts; nothing that stands in code."""
     if (front := _FRONT.match(text)) is not None and (match := _YAML.search(front[1])) is not None:
         yield front.start(1) + match.start(), "an object of Python's YAML in the card's data"
+    if "http://" in text:
+        for pattern, words in COPIED:
+            if match := pattern.search(text[:MAX_PAGE]):
+                yield match.start(), words
     if "<" in text or "![" in text:
         shown = _CODE.sub(lambda code: " " * len(code[0]), text[:MAX_PAGE])
         for pattern, words in _CARD:

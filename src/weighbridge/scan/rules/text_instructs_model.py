@@ -1,29 +1,29 @@
 """The rule `text-instructs-model`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.text import TextReading
 from weighbridge.scan.orders import against_user
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.shell_commands import harm
 
-_NOWHERE = re.compile(r"""(?m)^[ ]{0,3}\[[^\]\n]{0,80}\]:[ \t]{0,9}(?:<>|#)[ \t]{0,9}[("'](.{1,5000})""")
+_NOWHERE = late(r"""(?m)^[ ]{0,3}\[[^\]\n]{0,80}\]:[ \t]{0,9}(?:<>|#)[ \t]{0,9}[("'](.{1,5000})""")
 """A link definition that leads to nothing: the comment of Markdown."""
-_UNSEEN = re.compile(
+_UNSEEN = late(
     r"(?i)\b(?:display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|font-size\s{0,9}:\s{0,9}0|opacity\s{0,9}:\s{0,9}0(?!\.)"
     r"|color\s{0,9}:\s{0,9}(?:white|transparent|#fff(?:fff)?)\b|hidden\b(?=[\s>=]))"
 )
-_TAG = re.compile(r"<(\w{1,20})\b[^<>]*\Z")
+_TAG = late(r"<(\w{1,20})\b[^<>]*\Z")
 MAX_TEXT = 2 * 1024**2
 MAX_INNER = 20_000
 MAX_HIDDEN = 1024**2
 MAX_PLACES = 2000
-_ORDERS = re.compile(
+_ORDERS = late(
     r"(?i)\b(ignore|disregard|forget|override|bypass)\s+(\w+\s+){0,3}?(previous|prior|above|earlier|preceding|existing|system|safety|your|all)\s+(\w+\s+){0,2}?(instruction|prompt|rule|guideline|direction|context|guardrail|polic)"
     r"|\b(do\s+not|don'?t|never)\s+(tell|inform|mention|reveal|show|report|warn|alert|disclose)\b[^.\n]{0,60}\b(user|human|person|operator|reviewer|developer|this)\b"
     r"|\b(you\s+are|act\s+as|pretend\s+to\s+be)\s+(now\s+)?(an?\s+|in\s+|the\s+)?(unrestricted|jailbroken|DAN\b|developer\s+mode|root|different\s+assistant|helpful\s+assistant|AI\b|LLM\b)"
@@ -33,20 +33,22 @@ _ORDERS = re.compile(
     r"|\b(mark|classify|rate|treat|report|label|approve)\s+(this|the)\s+(model|file|repository|repo|package|code)\b[^.\n]{0,40}\b(safe|trusted|benign|clean|approved|harmless)"
 )
 """Orders to a program that reads the text, which no note to a person is."""
-_RULES = re.compile(
+_RULES = late(
     r"(?i)(^|/)((claude|agents?|gemini|qwen|copilot-instructions|skill)(\.local)?\.md|\.(cursor|windsurf|cline|roo|goose)rules|\.goosehints|llms(-full)?\.txt)$"
-    r"|(^|/)\.(cursor/(rules|commands)|claude/(commands|agents|skills)|windsurf/rules|clinerules|roo/rules\w*|github/(instructions|prompts|chatmodes)|gemini/commands|kiro/steering)/"
-)
+    r"|(^|/)\.(cursor/(rules|commands)|claude/(commands|agents|skills)|windsurf/rules|clinerules|roo/rules\w*|github/(instructions|prompts|chatmodes)|gemini/commands|kiro/steering)/",
+    needs=("claude", "agent", "gemini", "qwen", "copilot-instructions", "skill", "rules", "goosehints", "llms", "cursor/", "github/", "kiro/"),
+)  # fmt: skip
 """Texts that an assistant takes for orders when the folder is opened."""
-_UNASKED = re.compile(
+_UNASKED = late(
     r"(?i)\b(without\s+asking|silently|before\s+(anything|you|doing|answering|starting|any)|on\s+(every|each)\s+\w+|at\s+the\s+(start|beginning)|open\w*|first\s+step|first)\b"
 )
-_PROMPT = re.compile(
-    r"(?i)(^|/)[\w.-]*(prompt|persona)[\w.-]*\.(txt|md|prompt|prompty|tmpl)$|(^|/)(system_?)?prompts?/[^/]+\.(txt|md)$|\.prompty$|(^|/)modelfile([.-][^/]*)?$|\.modelfile$"
+_PROMPT = late(
+    r"(?i)(^|/)[\w.-]*(prompt|persona)[\w.-]*\.(txt|md|prompt|prompty|tmpl)$|(^|/)(system_?)?prompts?/[^/]+\.(txt|md)$|\.prompty$|(^|/)modelfile([.-][^/]*)?$|\.modelfile$",
+    needs=("prompt", "persona", "modelfile"),
 )
 """Texts that a program hands to the model in every conversation."""
-_SHELL = re.compile(r"!`([^`\n]{1,500})`|(?im:^\s*(?:!|\$!)\s*(\S[^\n]{0,300})$)")
-_BY_ITSELF = re.compile(
+_SHELL = late(r"!`([^`\n]{1,500})`|(?im:^\s*(?:!|\$!)\s*(\S[^\n]{0,300})$)")
+_BY_ITSELF = late(
     r"(?i)\b(always|before\s+(anything|you|doing|answering|starting|any)|on\s+(every|each)|at\s+the\s+(start|beginning)|when(ever)?\s+(this|the\s+folder\s+is)?\s*open\w*"
     r"|first\s+step|silently|without\s+asking|you\s+must)\b[^\n]{0,80}?\b(run|execute|source|call)\b\s+(?:`|\"|the\s+script\s+|(?:bash|sh|zsh|node|python3?|source)\s+){0,3}"
     r"(?P<program>\.{1,2}/[\w./-]+|[\w.-]+/[\w./-]+\.(?:sh|py|js|mjs|ps1|bat|rb|pl)\b)"
@@ -54,15 +56,15 @@ _BY_ITSELF = re.compile(
     r"|\b(read|cat|open|copy)\s+[`\"]?(~|\$HOME|/root|/home/\w+)/\.(ssh|aws|gnupg|kube|netrc|config/gcloud)\S*"
 )
 """Orders to start a program of the folder without being asked, or to read keys."""
-_START = re.compile(
+_START = late(
     r"(?i)\b(always|first|before\s+(anything|you|doing|answering|starting|any)|on\s+start(up)?|immediately|silently|automatically|without\s+asking)\b[^\n]{0,80}?\b(run|execute|call|source)\b[^\n]{0,40}?[`\"'](\./|bash |sh |python|node|curl|wget|\S+\.(sh|py|js|ps1|bat))"
 )
-_SENDS = re.compile(
+_SENDS = late(
     r"(?i)\b(send|post|upload|exfiltrate|include|append)\b[^\n]{0,120}\b(api[_ -]?keys?|tokens?|credentials?|secrets?|passwords?|\.env\b|ssh\s+keys?|environment\s+variables?)\b[^\n]{0,120}(https?://|webhook)"
 )
 
 
-_QUIET = re.compile(
+_QUIET = late(
     r"(?i)\b(do\s+not|don'?t|never)\s+(tell|inform|mention|reveal|report|warn|alert|disclose)\b[^.\n]{0,60}\b(user|human|person|reviewer|developer)\b"
     r"|\b(ignore|disregard|override)\s+(\w+\s+){0,3}?(previous|prior|safety|system)\s+(\w+\s+){0,2}?(instruction|prompt|guideline|guardrail)"
 )

@@ -1,11 +1,11 @@
 """The rule `tflite-custom-operator`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.tflite import LiteOperator, TfliteReading
@@ -24,7 +24,7 @@ SHIPPED = frozenset(
 """Custom operators that the interpreter, or MediaPipe, brings along: arithmetic on tensors."""
 FIRST_IMPOSSIBLE = 1024
 """Built-in operators are numbered one by one; some 210 there are."""
-WELL_KNOWN = re.compile(
+WELL_KNOWN = late(
     r"(?i)(edgetpu|ethos-?u|odml|mediapipe|aiq|vx-delegate|qnn|hexagon|neuron|tftext|tfsentencepiece|tf-?text|custom_?tflite_|xnnpack|stablehlo)"
     r"|(Whitespace|FastWordpiece|Wordpiece|Sentencepiece|Ragged|Ngrams|NGrams|SgnnProjection|Skipgram|Normalize|Predict|ExtractFeatures|FastBert)\w*\Z"
 )

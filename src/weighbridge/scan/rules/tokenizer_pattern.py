@@ -1,17 +1,17 @@
 """The rule `tokenizer-pattern`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from weighbridge.core.finding import Confidence, Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
 from weighbridge.formats.tokenizer import MAX_PATTERN, explodes, patterns
 from weighbridge.scan.rule import Rule
 
 _ADAPTER = "adapter_config.json"
-_TWICE = re.compile(r"\((\?:)?(\\?.|\[[^\[\]]{1,80}\])[*+]\)[*+]")
+_TWICE = late(r"\((\?:)?(\\?.|\[[^\[\]]{1,80}\])[*+]\)[*+]")
 """One piece, repeated in itself: nobody needs it, and every engine that goes back and forth needs endless time."""
 
 

@@ -45,9 +45,9 @@ class WeightsUnused(Rule):
 
     def look_folder(self, folder: Folder) -> Iterator[Finding]:
         """One finding a file, and one for each index and shard that do not fit."""
-        if not folder.readings:
+        if not folder.holds("weights"):
             return
-        from weighbridge.formats.json import JsonReading  # only beside documents
+        from weighbridge.formats.json import JsonReading
         from weighbridge.scan.weights.reading import WeightsReading
 
         weights = {

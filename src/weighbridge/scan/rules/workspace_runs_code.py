@@ -1,11 +1,11 @@
 """The rule `workspace-runs-code`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from weighbridge.core.finding import Finding, Place, Severity
+from weighbridge.core.pattern import late
 from weighbridge.core.text import visible
 from weighbridge.formats.json import JsonReading
 from weighbridge.formats.reading import Reading
@@ -23,16 +23,16 @@ from weighbridge.scan.workspaces import (
 )
 
 _JSON = (
-    (re.compile(r"(^|/)\.(vscode|zed|theia)/settings\.json$|\.code-workspace$"), editor),
-    (re.compile(r"(^|/)\.(vscode|zed)/(tasks|launch|debug)\.json$|\.code-workspace$"), tasks),
-    (re.compile(r"(^|/)(\.devcontainer\.json|\.devcontainer/([^/]+/)?devcontainer\.json)$"), container),
-    (re.compile(r"(^|/)(\.(claude|gemini|qwen)/settings(\.local)?|\.cursor/(hooks|cli)|\.claude/[\w-]+/hooks)\.json$|\.kiro\.hook$"), assistant),
-    (re.compile(r"(^|/)(\.?mcp|mcp_config|mcp_settings|cline_mcp_settings)\.json$|(^|/)\.(gemini|qwen|zed)/settings\.json$"), servers),
+    (late(r"(^|/)\.(vscode|zed|theia)/settings\.json$|\.code-workspace$", needs=("/settings.json", ".code-workspace")), editor),
+    (late(r"(^|/)\.(vscode|zed)/(tasks|launch|debug)\.json$|\.code-workspace$", needs=("/tasks", "/launch", "/debug", ".code-workspace")), tasks),
+    (late(r"(^|/)(\.devcontainer\.json|\.devcontainer/([^/]+/)?devcontainer\.json)$", needs=(".devcontainer",)), container),
+    (late(r"(^|/)(\.(claude|gemini|qwen)/settings(\.local)?|\.cursor/(hooks|cli)|\.claude/[\w-]+/hooks)\.json$|\.kiro\.hook$", needs=("/settings", ".cursor/", ".claude/", ".kiro.hook")), assistant),
+    (late(r"(^|/)(\.?mcp|mcp_config|mcp_settings|cline_mcp_settings)\.json$|(^|/)\.(gemini|qwen|zed)/settings\.json$", needs=("mcp", "/settings.json")), servers),
 )  # fmt: skip
 _TEXT = (
-    (re.compile(r"(^|/)\.idea/.+\.xml$|\.run\.xml$|(^|/)\.idea/[^/]+\.iml$"), idea),
-    (re.compile(r"(^|/)(\.exrc|\.n?vimrc|\.lvimrc|\.nvim\.lua|\.dir-locals(-2)?\.el|\.local\.vim)$"), editor_script),
-    (re.compile(r"(^|/)\.envrc$"), direnv),
+    (late(r"(^|/)\.idea/.+\.xml$|\.run\.xml$|(^|/)\.idea/[^/]+\.iml$", needs=(".idea/", ".run.xml")), idea),
+    (late(r"(^|/)(\.exrc|\.n?vimrc|\.lvimrc|\.nvim\.lua|\.dir-locals(-2)?\.el|\.local\.vim)$", needs=(".exrc", "vimrc", ".nvim.lua", ".dir-locals", ".local.vim")), editor_script),
+    (late(r"(^|/)\.envrc$", needs=(".envrc",)), direnv),
 )  # fmt: skip
 MAX_FINDINGS = 20
 

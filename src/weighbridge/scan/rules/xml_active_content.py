@@ -9,7 +9,19 @@ from weighbridge.formats.reading import Reading
 from weighbridge.formats.xml import XmlReading
 from weighbridge.scan.rule import Rule
 
-HARM = frozenset({"script", "extension-function", "include-outside", "stylesheet-remote", "object", "deep"})
+HARM = frozenset(
+    {
+        "script",
+        "extension-function",
+        "include-outside",
+        "stylesheet-remote",
+        "object",
+        "deep",
+        "schema-outside",
+    }
+)
+MODELS = frozenset({"schema-remote"})
+"""What a model has no need of, and other documents do."""
 DOUBT = frozenset({"include", "stylesheet", "transform", "deep-doubt"})
 MAX_FINDINGS = 20
 
@@ -18,7 +30,7 @@ class XmlActiveContent(Rule):
     """
     ## What it does
     Looks in XML files for what makes their reader run or fetch something: scripts, instructions with programs, XInclude,
-    stylesheets from elsewhere, extension functions of stylesheet processors, documents that make objects
+    stylesheets and schemas from elsewhere, extension functions of stylesheet processors, documents that make objects
     (`java.beans.XMLDecoder`, Spring, XAML, MSBuild), and nesting that no reader's stack holds.
 
     ## Why is this bad?
@@ -49,10 +61,11 @@ class XmlActiveContent(Rule):
         """Twenty findings at most."""
         if not isinstance(reading, XmlReading):
             return
-        wanted = [fact for fact in reading.facts if fact.code in HARM | DOUBT]
+        told = HARM | DOUBT | (MODELS if reading.format in ("pmml", "openvino") else frozenset())
+        wanted = [fact for fact in reading.facts if fact.code in told]
         for fact in sorted(wanted, key=lambda fact: fact.code in DOUBT)[:MAX_FINDINGS]:
             where = replace(place, line=fact.line)
-            if fact.code in HARM:
+            if fact.code in HARM | MODELS:
                 yield self.finding(where, fact.message)
             else:
                 yield self.finding(where, fact.message, severity=Severity.WARNING, doubt=True)

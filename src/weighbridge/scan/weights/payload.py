@@ -4,11 +4,11 @@ Every mark is so long, or checked so far, that random bytes have it less than on
 tensor is searched in some two million places. Programs are not understood further than their headers.
 """
 
-import re
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from weighbridge.core.pattern import late
 from weighbridge.core.source import MemorySource
 from weighbridge.core.text import visible
 from weighbridge.formats.embedded import program_part
@@ -30,7 +30,7 @@ class Payload(NamedTuple):
     excerpt: str = ""
 
 
-_BEGINNINGS = re.compile(
+_BEGINNINGS = late(
     rb"\x7fELF[\x01\x02][\x01\x02]\x01[\x00-\x12]"
     rb"|MZ(?=[\x00-\xff]{58}[\x00-\xff][\x00-\x0f]\x00\x00)"
     rb"|[\xce\xcf]\xfa\xed\xfe[\x07\x0c\x12]\x00\x00[\x00\x01\x02]"
@@ -41,7 +41,7 @@ _BEGINNINGS = re.compile(
     rb"|\x80[\x02-\x05](?=[\x00-\xff]{0,60}?c[A-Za-z_][\w.]{1,60}\n[A-Za-z_]\w{1,60}\n)"
     rb"|c(?:os|nt|posix|sys|builtins|__builtin__|subprocess|runpy|importlib|pty|socket|shutil|webbrowser)\n[A-Za-z_]\w{1,60}\n"
 )
-_RUN = re.compile(rb"[\t\n\r -~]{%d,}" % TEXT)
+_RUN = late(rb"[\t\n\r -~]{%d,}" % TEXT)
 _UNUSUAL = bytes(set(range(256)) - set(b" etaoinsrhldcu"))
 _KINDS = {
     b"\x7f": ("program", "an ELF program"),
