@@ -92,3 +92,29 @@ def subject(path: Path) -> Subject:
 def thing(name: str, number: int) -> Named:
     """Something that has a digest and no files."""
     return Named(name=name, others=(("sha256", f"{number:064x}"),))
+
+
+ANOTHER_SPELLING = {
+    "letter case": ("zoé fischer", "ZOÉ Fischer"),
+    "width": ("zoe", "\uff5a\uff4f\uff45"),
+    "ligature": ("fiona", "\ufb01ona"),
+    "composition": ("zo\u00e9", "zoe\u0301"),
+    "an unseen joiner": ("zoe", "zo\u200de"),
+    "an unseen filler": ("zoe", "zoe\u3164"),
+    "spaces": ("zoe fischer", "zoe\u00a0 fischer"),
+    "sharp s": ("zoe straße", "zoe STRASSE"),
+}
+"""Names that nobody can tell apart, or that only a keyboard does."""
+IN_A_KEYRING = sorted(set(ANOTHER_SPELLING) - {"an unseen joiner"})
+"""A keyring refuses hidden characters."""
+ONE_PERSON = ("two keys", "two names on one key", "tied by the keyring alone", *ANOTHER_SPELLING)
+
+
+def one_person(how: str, *roles: str) -> tuple[Person, Person, tuple[Person, ...]]:
+    """Somebody who signs as two, and the keyring that lets them."""
+    names = ANOTHER_SPELLING.get(how, ("zoe", "zoe" if how == "two keys" else "zara"))
+    first = Person(names[0], *roles)
+    second = Person(names[1], *roles, key=first if how == "two names on one key" else None)
+    if how == "tied by the keyring alone":
+        return first, second, (first, second, Person("zara", *roles, key=first))
+    return first, second, (first, second)

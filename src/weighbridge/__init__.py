@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from weighbridge.core.version import __version__
 
 if TYPE_CHECKING:
-    from weighbridge.core.errors import LoadRefused, WeighbridgeError
+    from weighbridge.core.errors import WeighbridgeError
+    from weighbridge.core.refused import LoadRefused
     from weighbridge.integrations import guard
     from weighbridge.loading import Tensors, load, share
     from weighbridge.pipeline.record import record
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadRefused", "Tensors", "WeighbridgeError", "__version__", "guard", "load", "record", "share"]
 
 _HOMES = {
-    "LoadRefused": "weighbridge.core.errors",
+    "LoadRefused": "weighbridge.core.refused",
     "WeighbridgeError": "weighbridge.core.errors",
     "Tensors": "weighbridge.loading",
     "load": "weighbridge.loading",

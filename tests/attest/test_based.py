@@ -15,8 +15,8 @@ from weighbridge.attest.predicates.transform import Proof, Transform, Transforme
 from weighbridge.attest.step import Material, Relation
 from weighbridge.attest.subject import Subject
 from weighbridge.cli import app
-from weighbridge.core.errors import LoadRefused
 from weighbridge.core.manifest import Digest
+from weighbridge.core.refused import LoadRefused
 from weighbridge.core.statement import Named
 from weighbridge.core.value import replace
 

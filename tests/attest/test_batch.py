@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from weighbridge.attest import batch
 from weighbridge.attest.attestation import judge_one
-from weighbridge.attest.batch import judge_lines
+from weighbridge.attest.batch import judge_lines, judge_many
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.manifest import Digest
 from weighbridge.core.statement import (
@@ -25,7 +25,7 @@ from weighbridge.core.statement import (
 from weighbridge.core.wire import write_json
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import KeyAnchor
-from weighbridge.sign.bundle import key_material, read_lines, write_bundle
+from weighbridge.sign.bundle import key_material, read_lines, split_lines, write_bundle
 from weighbridge.sign.dsse import Envelope, decode_base64, encode_base64, pae
 from weighbridge.sign.signer import PemSigner, sign_statement
 
@@ -58,6 +58,7 @@ def alike(data: bytes, anchors: tuple[KeyAnchor, ...] = ANCHORS) -> list[batch.J
     """What the batch says, checked against `judge_one`."""
     found = list(judge_lines(data, "s.jsonl", anchors, (), NOW))
     slow = [judge_one(bundle, anchors, (), NOW) for bundle in read_lines(data, "s.jsonl")]
+    assert list(judge_many(split_lines(data, "s.jsonl"), anchors, (), NOW)) == slow
     assert [one.source for one in found] == [one.source for one in slow]
     for mine, theirs in zip(found, slow, strict=True):
         assert mine.signer == theirs.signer

@@ -166,7 +166,7 @@ def test_several_lists_are_one_document(weighbridge, place) -> None:
     both = b"".join(Path(name).read_bytes() for name in ("one.jsonl", "two.jsonl"))
     Path("both.jsonl").write_bytes(both + b"not a bundle\n")
     answer = weighbridge("recall", "show", "both.jsonl", "-f", "json")
-    assert (answer.code, conforms("recall", answer.json)["action"]) == (0, "show")
+    assert (answer.code, conforms("recall-answer", answer.json)["action"]) == (0, "show")
     assert [(one["version"], one["by"]) for one in answer.json["lists"]] == [(1, "office")] * 2
     assert [problem.partition(":")[0] for problem in answer.json["problems"]] == ["both.jsonl"]
 
@@ -253,7 +253,7 @@ def test_a_lineage_finds_what_no_statement_beside_the_model_tells(weighbridge, p
         "--signing-key",
         "office.key",
     )
-    made = conforms("recall", weighbridge(*words, "--lineage", "lineage.db", "-f", "json").json)
+    made = conforms("recall-answer", weighbridge(*words, "--lineage", "lineage.db", "-f", "json").json)
     assert (made["descendants"]["total"], made["descendants"]["sure"]) == (1, 1)
     (place / "model.attestations.jsonl").unlink()
     (place / "weighbridge.toml").write_text(
@@ -265,3 +265,65 @@ def test_a_lineage_finds_what_no_statement_beside_the_model_tells(weighbridge, p
     (place / "lineage.db").unlink()
     answer = weighbridge("check", "model", "-f", "json")
     assert rows(answer)["current"] == ("unknown", "no-such-path")
+
+
+def test_only_a_recall_key_and_the_role_let_somebody_call_back(weighbridge, place) -> None:
+    """One notion for every command: `--key` believes signatures and gives nobody the role."""
+    assert weighbridge("recall", "add", "model", "--reason", "x", "--signing-key", "anna.key").code == 0
+    for given in (("--key", "anna.pub"), ("--key", "anna.pub", "--trust", "trust")):
+        for verb in (
+            ("show", "recalls.jsonl"),
+            ("update", "recalls.jsonl"),
+            ("issue", "--signing-key", "anna.key"),
+        ):
+            answer = weighbridge("recall", *verb, *given, "-f", "json")
+            assert (answer.code, answer.json["error"]["code"]) == (2, "recalls-untrusted"), verb
+            assert 'has not the role "recall"' in answer.json["error"]["message"]
+        for command in ("check", "verify", "trace"):
+            answer = weighbridge(command, "model", "--recalls", "recalls.jsonl", *given, "-f", "json")
+            assert rows(answer)["current"] == ("unknown", "recalls-untrusted"), command
+        answer = weighbridge("sweep", "model", "--recalls", "recalls.jsonl", *given, "-f", "json")
+        assert [(one["outcome"], one["code"]) for one in answer.json["models"]] == [
+            ("unknown", "recalls-untrusted")
+        ]
+
+
+@pytest.mark.parametrize("command", ["check", "verify", "trace"])
+def test_a_recall_key_counts_for_every_command(weighbridge, place, command) -> None:
+    assert weighbridge("recall", "add", "model", "--reason", "x", "--signing-key", "anna.key").code == 0
+    words = ("--recalls", "recalls.jsonl", "--recall-key", "anna.pub", "-f", "json")
+    assert rows(weighbridge(command, "model", *words))["current"] == ("fail", "recalled")
+
+
+def test_a_recall_key_counts_for_recall_and_sweep(weighbridge, place) -> None:
+    key = ("--recall-key", "anna.pub", "-f", "json")
+    assert weighbridge("recall", "add", "model", "--reason", "x", "--signing-key", "anna.key").code == 0
+    assert weighbridge("recall", "show", "recalls.jsonl", *key).json["lists"][0]["by"] == "anna.pub"
+    assert weighbridge("recall", "update", "recalls.jsonl", *key).code == 0
+    assert weighbridge("recall", "issue", "--signing-key", "anna.key", *key).json["version"] == 2
+    answer = weighbridge("sweep", "model", *key)
+    assert [(one["outcome"], one["code"]) for one in answer.json["models"]] == [("fail", "recalled")]
+
+
+def test_a_recall_key_is_believed_for_nothing_else(weighbridge, place) -> None:
+    Person("gus").leave(place)
+    assert weighbridge("sign", "model", "--key", "gus.key").code == 0
+    answer = weighbridge("verify", "model", "--recall-key", "gus.pub", "-f", "json")
+    assert answer.code == 1
+    assert rows(answer)["signed"] == ("fail", "signer-unknown")
+    # and nobody of the keyring is lost by it
+    assert weighbridge("sign", "model", "--key", "ben.key", "--add").code == 0
+    answer = weighbridge("verify", "model", "--recall-key", "gus.pub", "-f", "json")
+    assert rows(answer)["signed"] == ("pass", "")
+
+
+def test_what_a_policy_admitted_without_an_answer_is_told_last(weighbridge, place) -> None:
+    (place / "weighbridge.toml").write_text(
+        '[policy]\nname = "mild"\nsignature = "optional"\ndata = "required"\nunknown = {data = "admit"}\n'
+    )
+    (place / "model.attestations.jsonl").unlink()
+    answer = weighbridge("check", "model")
+    assert answer.code == 0, answer.out
+    last = answer.out.splitlines()[-1]
+    assert last.startswith("ADMITTED: ")
+    assert "3 unknown admitted by policy (signed, intact, data), 0 errors." in last

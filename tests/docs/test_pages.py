@@ -53,7 +53,7 @@ UNCLEAR = {
 }
 AS_RULES = ("suppression-expired",)  # stands in the place of a rule's name
 IN_PAIRS = ("limit-parents",)  # stands first in a pair of code and words
-IN_CLASSES = ("load-refused", "step-refused")  # stands in the class of the error
+IN_CLASSES = ("load-refused", "step-refused", "interrupted")  # stands in the class of the error
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests.statements import Person, judged, thing
-from weighbridge.attest.layout import approved, data_stated, people, traced
+from tests.statements import ONE_PERSON, Person, judged, one_person, thing
+from weighbridge.attest.layout import approved, data_stated, traced
 from weighbridge.attest.step import Relation
 from weighbridge.attest.subject import Subject
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.manifest import Digest
 from weighbridge.core.statement import Named
 from weighbridge.policy.words import StepRule
+from weighbridge.sign.people import People
 
 RAW, CLEAN, MODEL, SAFE, TEST = (
     thing(name, n) for n, name in enumerate(("raw", "clean", "model", "safe", "test"), 1)
@@ -107,6 +108,39 @@ def test_one_key_under_two_names_is_one_person() -> None:
     assert answer(lines, rules, team=(*TEAM, twin)) == ("fail", "step-signer")
 
 
+@pytest.mark.parametrize("how", ONE_PERSON)
+def test_one_person_is_not_two_of_a_step(how: str) -> None:
+    first, second, keyring = one_person(how, "builder")
+    told = [one.ran("train", MODEL, (ON, CLEAN)) for one in (first, second)]
+    rules = (*STEPS[:2], StepRule(name="train", role="builder", threshold=2), *STEPS[3:])
+    team, people = (*TEAM, *keyring), People(one.anchor for one in (*TEAM, *keyring))
+
+    def row(lines: bytes):
+        return traced(rules, Subject(what=SAFE), judged(lines, team), people)
+
+    assert (row(without("train") + b"".join(told)).code) == "step-signer"
+    assert row(CHAIN + told[0]).outcome is Outcome.PASS
+    assert row(CHAIN + told[1]).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("how", ONE_PERSON)
+def test_one_person_is_not_two_approvals(how: str) -> None:
+    first, second, keyring = one_person(how, "safety")
+    people = People(one.anchor for one in (*TEAM, *keyring))
+
+    def row(lines: bytes, makers=()):
+        said = judged(lines, (*TEAM, *keyring))
+        return approved((("safety", 2),), Subject(what=SAFE), said, makers, people)
+
+    both = first.reviewed(SAFE, role="safety") + second.reviewed(SAFE, role="safety")
+    assert (row(both).outcome, row(both).code) == (Outcome.FAIL, "approval-missing")
+    third = CLEO.reviewed(SAFE, role="safety")
+    assert row(both + third).outcome is Outcome.PASS
+    assert row(both + third, makers=(first.name,)).code == "approval-missing"
+    made = first.ran("convert", SAFE, (FROM, MODEL))
+    assert row(made + second.reviewed(SAFE, role="safety") + third).code == "approval-missing"
+
+
 def test_after_names_other_steps() -> None:
     rules = (
         StepRule(name="clean", after=()), StepRule(name="train", after=("clean",)),
@@ -197,7 +231,7 @@ def test_an_approval_of_the_weights_alone_is_not_one_of_the_files_beside_them() 
 def test_people_are_counted_by_name_and_key() -> None:
     twin = Person("twin", key=CLEO)
     found = judged(CLEO.reviewed(SAFE) + twin.reviewed(SAFE, role="x") + DANA.reviewed(SAFE), (*TEAM, twin))
-    assert people(found) == 2
+    assert People().count(one.signer for one in found) == 2
 
 
 def test_an_untrusted_file_of_statements_says_nothing() -> None:

@@ -18,6 +18,8 @@ def test_the_story_ends_as_it_is_told(tmp_path: Path) -> None:
         "cosigned by ministry, ngo",
         "✓ traced   4 steps signed: collect → train → evaluate → convert",
         "ADMITTED: 0 errors. 2 of 2 files read",
+        "✓ fresh    the list of recalls is of this hour; the log's head is of this hour",
+        "ADMITTED: 2 unknown admitted by policy (signed, intact), 0 errors.",
         "✗ current  recalled: iris ← converted from model ← trained on data: labels-were-poisoned",
         "✗ current  recalled: small ← quantized from iris ← converted from model ← trained on data",
         "RECALLED: 2 models, 2 recalled, 0 unknown, 0 standing",

@@ -37,8 +37,8 @@ def test_import_ask_and_path(weighbridge: Run, tmp_path: Path) -> None:  # noqa:
     answer = weighbridge("lineage", "ancestors", "hf:eve/gguf")
     assert answer.out.splitlines() == [
         "hf:eve/gguf",
-        "└─ derived from  hf:acme/chat                                ? declared, signed by nobody known (1 statement)",
-        "   └─ derived from  hf:meta/base                                ? declared, signed by nobody known (1 statement)",
+        "└─ derived from  hf:acme/chat     ? declared, signed by nobody known (1 statement)",
+        "   └─ derived from  hf:meta/base  ? declared, signed by nobody known (1 statement)",
         "2 ancestors: 0 for sure, 2 perhaps.",
     ]
     answer = weighbridge("lineage", "path", "hf:meta/base", "hf:eve/gguf")

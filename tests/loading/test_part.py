@@ -130,7 +130,7 @@ def test_two_signers_must_both_have_signed_the_tensor(big, sign, key, keys, tmp_
 
 def test_shards_are_verified_before_anything_in_them_is_looked_at(big, sign, key, read, monkeypatch):
     folder, arrays = big
-    monkeypatch.setattr("weighbridge.sign.oms._tensor_notes", lambda manifest: ({}, {}))
+    monkeypatch.setattr("weighbridge.sign.oms.writing._tensor_notes", lambda manifest: ({}, {}))
     sign(folder, shard_size=MIB)
     read[0] = 0
     found = weighbridge.load(folder, key=key, tensors=["w1"])
@@ -145,7 +145,7 @@ def test_shards_are_verified_before_anything_in_them_is_looked_at(big, sign, key
 
 def test_a_file_of_another_size_than_its_shards(big, sign, key, monkeypatch):
     folder, _ = big
-    monkeypatch.setattr("weighbridge.sign.oms._tensor_notes", lambda manifest: ({}, {}))
+    monkeypatch.setattr("weighbridge.sign.oms.writing._tensor_notes", lambda manifest: ({}, {}))
     sign(folder, shard_size=MIB)
     with (folder / "model.safetensors").open("ab") as file:
         file.write(b"x")

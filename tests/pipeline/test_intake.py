@@ -12,7 +12,7 @@ import pytest
 
 from tests.documents import conforms
 from tests.pipeline.conftest import process, statements
-from tests.statements import THEN
+from tests.statements import ANOTHER_SPELLING, IN_A_KEYRING, THEN
 from weighbridge.attest.predicates.review import TYPE as REVIEW
 from weighbridge.core.statement import Named, Statement
 from weighbridge.pipeline.quarantine import Quarantine
@@ -181,6 +181,27 @@ def test_forged_reviews_and_one_person_twice(intake, here, team):
     team.join("donald", "lead", key="cleo")
     identity = add(intake)
     force(here, identity, team, ("eve", "lead"), ("cleo", "safety"), ("donald", "lead"))
+    assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["approval-missing"]
+
+
+@pytest.mark.parametrize("how", IN_A_KEYRING)
+def test_one_person_by_another_spelling(intake, here, team, how):
+    first, second = (
+        team.join(name, role).name
+        for name, role in zip(ANOTHER_SPELLING[how], ("safety", "lead"), strict=True)
+    )
+    identity = add(intake)
+    force(here, identity, team, (first, "safety"), (second, "lead"))
+    assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["approval-missing"]
+
+
+@pytest.mark.parametrize("how", IN_A_KEYRING)
+def test_the_contributor_by_another_spelling(intake, here, team, how):
+    contributor, again = ANOTHER_SPELLING[how]
+    team.join(again, "safety")
+    identity = add(intake, contributor=contributor)
+    assert intake("approve", identity, "--role", "safety", *ASK, key=again).codes == ["own-approval"]
+    force(here, identity, team, (again, "safety"), ("dana", "lead"))
     assert refused(intake("release", identity, "--to", here / "models", *ASK)) == ["approval-missing"]
 
 

@@ -15,10 +15,10 @@ MODEL = Node(
 
 def test_who_says_so_stands_in_one_column():
     assert tree(MODEL) == [
-        "model  sha256:abababababab…",
-        "├─ review  approve as safety                  ? claimed, signed by nobody known",
-        "└─ train                                      ✓ signed by ben",
-        "   └─ trained on  data  sha256:cdcdcdcdcdcd…  ? nothing stated",
+        "model  sha256:abab…abab",
+        "├─ review  approve as safety              ? claimed, signed by nobody known",
+        "└─ train                                  ✓ signed by ben",
+        "   └─ trained on  data  sha256:cdcd…cdcd  ? nothing stated",
     ]
 
 

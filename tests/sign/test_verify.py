@@ -554,7 +554,7 @@ def test_a_crash_of_ours_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def broken(*_: object) -> None:
         raise ZeroDivisionError("bug")
 
-    monkeypatch.setattr("weighbridge.sign.verify.keys.verify", broken)
+    monkeypatch.setattr("weighbridge.sign.verify.signer.keys.verify", broken)
     assert outcome(signed_model(tmp_path).judge()) == ("unknown", "internal-error")
 
 

@@ -5,11 +5,14 @@ from itertools import permutations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.statements import ONE_PERSON, one_person
 
 from weighbridge.core.errors import UsageError
 from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.report import SignatureResult
-from weighbridge.trust.quorum import Requirement, judge_signatures
+from weighbridge.sign.keys import fingerprint
+from weighbridge.sign.people import People
+from weighbridge.trust.quorum import NOBODY, Requirement, judge_signatures
 
 
 def good(by: str, key: str | None = None, *roles: str) -> SignatureResult:
@@ -26,8 +29,11 @@ def unknown(by: str = "", code: str = "extra-missing") -> SignatureResult:
     return SignatureResult(outcome="unknown", why="cannot say", code=code, by=by)
 
 
-def judge(*results: SignatureResult, required: bool = True, **requirement: object) -> Evidence:
-    found = judge_signatures(results, Requirement(**requirement), required=required)  # type: ignore[arg-type]
+def judge(
+    *results: SignatureResult, required: bool = True, people: People = NOBODY, **requirement: object
+) -> Evidence:
+    wanted = Requirement(**requirement)  # type: ignore[arg-type]
+    found = judge_signatures(results, wanted, required=required, people=people)
     assert found.question == "signed"
     return found
 
@@ -68,6 +74,21 @@ def test_signers_are_distinct_by_name_and_by_key(results: list[SignatureResult],
         short = judge(*order, threshold=signers + 1)
         assert (short.outcome, short.code) == (Outcome.FAIL, "threshold-not-met")
         assert short.why == f"{signers + 1} distinct signers are wanted, {signers} signed"
+
+
+@pytest.mark.parametrize("how", ONE_PERSON)
+def test_one_person_is_not_two_signers(how: str) -> None:
+    first, second, keyring = one_person(how)
+    people = People(one.anchor for one in keyring)
+    both = [good(one.name, fingerprint(one.private.public_key())) for one in (first, second)]
+    found = judge(*both, threshold=2, people=people)
+    assert (found.outcome, found.code) == (Outcome.FAIL, "threshold-not-met")
+    assert judge(*both, good("bob"), threshold=2, people=people).outcome is Outcome.PASS
+
+
+def test_another_spelling_is_told() -> None:
+    found = judge(good("zoe"), good("ZOE"))
+    assert found.details[1] == "does not count  ZOE: is another way to write zoe, and both count once"
 
 
 def test_who_counted_and_who_did_not_is_told() -> None:

@@ -63,18 +63,20 @@ def judge_one(
     bundle: Bundle, anchors: Sequence[Anchor], authorities: Sequence[TimestampAuthority], now: datetime
 ) -> Attestation:
     """Who signed it, then what it says: its text is read whoever signed, and counts only for whom it may."""
-    check = check_signer(bundle, anchors, authorities, now)
-    if bundle.code:
-        return Attestation(
-            source=bundle.source, bundle=bundle, signer=check, code=bundle.code, why=bundle.why
-        )
-    try:
-        statement = read_statement(bundle.envelope.payload, "the statement")
-    except (InputError, LimitError) as error:
-        return Attestation(
-            source=bundle.source, bundle=bundle, signer=check, code=error.code, why=error.message
-        )
-    return Attestation(source=bundle.source, bundle=bundle, signer=check, statement=statement)
+    return attested(bundle, check_signer(bundle, anchors, authorities, now))
+
+
+def attested(bundle: Bundle, signer: SignerCheck) -> Attestation:
+    """The attestation of a bundle whose signer has been judged."""
+    statement, code, why = None, bundle.code, bundle.why
+    if not code:
+        try:
+            statement = read_statement(bundle.envelope.payload, "the statement")
+        except (InputError, LimitError) as error:
+            code, why = error.code, error.message
+    return Attestation(
+        source=bundle.source, bundle=bundle, signer=signer, statement=statement, code=code, why=why
+    )
 
 
 def _distinct(attestations: Iterable[Attestation]) -> Iterator[Attestation]:

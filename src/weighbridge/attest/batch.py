@@ -8,14 +8,14 @@ another way. Everything else, and every signature that does not hold, goes the s
 
 import hashlib
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from weighbridge.attest.attestation import judge_one
+from weighbridge.attest.attestation import Attestation, attested, judge_one
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.pattern import late
@@ -30,8 +30,8 @@ from weighbridge.core.statement import (
 )
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, KeyAnchor, SignerCheck, TimestampAuthority
-from weighbridge.sign.bundle import MEDIA_TYPE, Bundle, read_line, split_lines
-from weighbridge.sign.dsse import PAYLOAD_TYPE, pae
+from weighbridge.sign.bundle import MEDIA_TYPE, Bundle, Method, read_line, split_lines
+from weighbridge.sign.dsse import PAYLOAD_TYPE, Envelope, pae
 from weighbridge.sign.verify import check_signer
 
 if TYPE_CHECKING:
@@ -78,12 +78,23 @@ def judge_lines(
 ) -> Iterator[Judged]:
     """Every line of a file of statements, in its order; nothing vanishes and nothing is raised."""
     batch = _Batch(anchors, authorities, now)
-    lines = split_lines(data, name)
-    while block := tuple(islice(lines, BLOCK)):
-        # All that is parsed, then all that is verified: each stays in the processor's cache, which saves a tenth.
-        parsed = [batch.parse(line) for _, line in block]
-        for (source, line), found in zip(block, parsed, strict=True):
-            yield batch.judge(source, line, found)
+    for source, line, found in batch.parsed(split_lines(data, name)):
+        yield batch.judge(source, line, found)
+
+
+def judge_many(
+    lines: Iterable[tuple[str, bytes | Bundle]],
+    anchors: Sequence[Anchor],
+    authorities: Sequence[TimestampAuthority],
+    now: datetime,
+) -> Iterator[Attestation]:
+    """Each (place, line) as `judge_one` judges it, in their order; nothing vanishes and nothing is raised.
+
+    The bundle of an attestation keeps its `document` only where it went the slow way.
+    """
+    batch = _Batch(anchors, authorities, now)
+    for source, line, found in batch.parsed(lines):
+        yield batch.attest(source, line, found)
 
 
 class _Key:
@@ -99,6 +110,7 @@ class _Key:
 
 class _Parsed(NamedTuple):
     key: _Key
+    hint: str
     kind: str
     payload: bytes
     signature: bytes
@@ -111,27 +123,50 @@ class _Batch:
         self._anchors, self._authorities, self._now = anchors, authorities, now
         self._keys = _by_hint(anchors)
 
+    def parsed(
+        self, lines: Iterable[tuple[str, bytes | Bundle]]
+    ) -> Iterator[tuple[str, bytes | Bundle, _Parsed | None]]:
+        """(place, line, what the fast path needs of it)."""
+        waiting = iter(lines)
+        while block := tuple(islice(waiting, BLOCK)):
+            # All that is parsed, then all that is verified: each stays in the processor's cache, which saves a tenth.
+            found = [self.parse(line) for _, line in block]
+            for (source, line), one in zip(block, found, strict=True):
+                yield source, line, one
+
     def parse(self, line: bytes | Bundle) -> _Parsed | None:
         """What the fast path needs of a line; None for a line that goes the slow way."""
         taken = _take(line) if isinstance(line, bytes) else None
         key = self._keys.get(taken[0]) if taken else None
         if taken is None or key is None:
             return None
-        _, payload, signature = taken
+        hint, payload, signature = taken
         kind = _kind_of(payload)
-        return _Parsed(key, kind, payload, signature) if kind else None
+        return _Parsed(key, hint, kind, payload, signature) if kind else None
 
     def judge(self, source: str, line: bytes | Bundle, found: _Parsed | None) -> Judged:
-        if found is None:
+        check = self._quickly(source, line, found)
+        if found is None or check is None:
+            one = self._slowly(source, line)
+            kind = one.statement.predicate_type if one.statement else ""
+            payload = one.bundle.envelope.payload
+            return Judged(source, one.signer, one.digest, kind, payload, one.code, one.why)
+        digest = f"sha256:{hashlib.sha256(found.payload).hexdigest()}"
+        return Judged(source, check, digest, found.kind, found.payload)
+
+    def attest(self, source: str, line: bytes | Bundle, found: _Parsed | None) -> Attestation:
+        check = self._quickly(source, line, found)
+        if found is None or check is None:
             return self._slowly(source, line)
-        key, kind, payload, signature = found
-        if not key.verify(signature, pae(payload)):
-            return self._slowly(source, line)
-        check = key.check or self._first(key, line, source)
-        if check.outcome is not Outcome.PASS:
-            return self._slowly(source, line)
-        digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
-        return Judged(source, check, digest, kind, payload)
+        envelope = Envelope(payload=found.payload, signature=found.signature)
+        return attested(Bundle(source=source, method=Method.KEY, envelope=envelope, hint=found.hint), check)
+
+    def _quickly(self, source: str, line: bytes | Bundle, found: _Parsed | None) -> SignerCheck | None:
+        """Who signed, where that is beyond doubt somebody trusted; None for what goes the slow way."""
+        if found is None or not found.key.verify(found.signature, pae(found.payload)):
+            return None
+        check = found.key.check or self._first(found.key, line, source)
+        return check if check.outcome is Outcome.PASS else None
 
     def _first(self, key: _Key, line: bytes | Bundle, source: str) -> SignerCheck:
         bundle = line if isinstance(line, Bundle) else read_line(line, source)
@@ -139,11 +174,9 @@ class _Batch:
         key.check = check if check.outcome is Outcome.PASS else None
         return check
 
-    def _slowly(self, source: str, line: bytes | Bundle) -> Judged:
+    def _slowly(self, source: str, line: bytes | Bundle) -> Attestation:
         bundle = line if isinstance(line, Bundle) else read_line(line, source)
-        one = judge_one(bundle, self._anchors, self._authorities, self._now)
-        kind = one.statement.predicate_type if one.statement else ""
-        return Judged(source, one.signer, one.digest, kind, bundle.envelope.payload, one.code, one.why)
+        return judge_one(bundle, self._anchors, self._authorities, self._now)
 
 
 def _by_hint(anchors: Sequence[Anchor]) -> dict[str, _Key]:

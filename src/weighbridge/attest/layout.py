@@ -1,7 +1,7 @@
 """The answers to `traced`, `data` and `approved`: does what people state about a model hold what a policy asks?
 
-Only statements that somebody of the keyring signed count, and only for whom the policy lets speak; distinct people are
-counted, by identity and by key, never documents. What could not be read leaves the answer UNKNOWN where it might have
+Only statements that somebody of the keyring signed count, and only for whom the policy lets speak; distinct people
+(`sign.people`) are counted, never documents. What could not be read leaves the answer UNKNOWN where it might have
 been what is missing. The idea of a layout follows in-toto: steps, who may do them, and that the products of one are the
 materials of the next (https://github.com/in-toto/specification, section 4.3).
 """
@@ -22,6 +22,7 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.statement import Named
 from weighbridge.core.text import counted, some, visible
 from weighbridge.policy.words import StepRule
+from weighbridge.sign.people import Marks, People
 
 DATASET = "weighbridge.dataset/v1"
 
@@ -46,9 +47,18 @@ class _Told(NamedTuple):
     """All of them say that it made nothing."""
 
 
-def traced(rules: Sequence[StepRule], subject: Subject, attestations: Sequence[Attestation]) -> Evidence:
+NOBODY = People()
+"""Ties nobody to anybody, beyond what was signed."""
+
+
+def traced(
+    rules: Sequence[StepRule],
+    subject: Subject,
+    attestations: Sequence[Attestation],
+    people: People = NOBODY,
+) -> Evidence:
     """Whether the required steps are there, signed by those who may, each one's products the next one's materials."""
-    problem = _Layout(rules, subject, attestations).problem()
+    problem = _Layout(rules, subject, attestations, people).problem()
     if problem is None:
         names = " → ".join(visible(rule.name, 40) for rule in rules)
         return Evidence(
@@ -76,12 +86,16 @@ def _lacking(question: str, code: str, why: str, attestations: Sequence[Attestat
 
 class _Layout:
     def __init__(
-        self, rules: Sequence[StepRule], subject: Subject, attestations: Sequence[Attestation]
+        self,
+        rules: Sequence[StepRule],
+        subject: Subject,
+        attestations: Sequence[Attestation],
+        people: People,
     ) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._order = [rule.name for rule in rules]
         self._subject = subject
-        self._told = {rule.name: tuple(_told(rule, attestations)) for rule in rules}
+        self._told = {rule.name: tuple(_told(rule, attestations, people)) for rule in rules}
         self._all = attestations
         about = Index(attestations, subject).about(subject.what)
         self._about = {id(one.statement) for one in about}
@@ -200,7 +214,7 @@ class _Layout:
         )
 
 
-def _told(rule: StepRule, attestations: Sequence[Attestation]) -> Iterable[_Told]:
+def _told(rule: StepRule, attestations: Sequence[Attestation], people: People) -> Iterable[_Told]:
     """The ways in which the step is told, each by as many different people as the rule asks for."""
     groups: dict[object, list[tuple[Attestation, Step]]] = defaultdict(list)
     for one in attestations:
@@ -210,7 +224,7 @@ def _told(rule: StepRule, attestations: Sequence[Attestation]) -> Iterable[_Told
             materials = frozenset(material.what.digests for material in step.materials)
             groups[frozenset(product.digests for product in products), materials].append((one, step))
     for group in groups.values():
-        if people(one for one, _ in group) >= rule.threshold:
+        if people.count(one.signer for one, _ in group) >= rule.threshold:
             products = tuple(
                 dict.fromkeys(
                     p for one, s in group if one.statement for p in (*s.products, *one.statement.subjects)
@@ -233,17 +247,6 @@ def _follows(later: _Told, earlier: _Told) -> bool:
     """Whether the later step took what the earlier one left. A step that only looks (a test) leaves what it took."""
     materials = tuple(material.what for material in later.step.materials)
     return any_same((*materials, *(later.products if later.looks else ())), earlier.products)
-
-
-def people(attestations: Iterable[Attestation]) -> int:
-    """How many different people: who shares a name or a key with another is the same one."""
-    groups: list[set[str]] = []
-    for one in attestations:
-        marks = {f"by {one.signer.by}", f"key {one.signer.key}"} - {"key "}
-        linked = [group for group in groups if group & marks]
-        groups = [group for group in groups if group not in linked]
-        groups.append(marks.union(*linked))
-    return len(groups)
 
 
 # -- data
@@ -326,6 +329,7 @@ def approved(
     subject: Subject,
     attestations: Sequence[Attestation],
     makers: Iterable[str] = (),
+    people: People = NOBODY,
 ) -> Evidence:
     """Whether enough people of each role approved this very model; nobody approves what they made.
 
@@ -333,39 +337,47 @@ def approved(
     """
     index = Index(attestations, subject)
     about = index.about(subject.what)
-    own = {*makers, *_marks(_makers(index, subject.what))} - {""}
     reviews = [(one, decision, role) for one in about for decision, role in _decision(one)]
-    foreign = [
-        row
-        for row in reviews
-        if binds_files(row[0], subject) and not {row[0].signer.by, row[0].signer.key} & own
-    ]
-    refusals = [one for one, decision, _ in reviews if decision is Decision.REJECT]
+    refusals = sorted({one.signer.by for one, decision, _ in reviews if decision is Decision.REJECT})
     if refusals:
-        who = some(sorted({one.signer.by for one in refusals}))
-        return Evidence(
-            question="approved", outcome=Outcome.FAIL, why=f"rejected by {who}", by=who, code="rejected"
-        )
+        who = some(refusals)
+        return _approved(Outcome.FAIL, f"rejected by {who}", by=who, code="rejected")
     unread = [one for one in about if _is_unread_review(one)]
     unread += [one for one in attestations if one.code.startswith("limit-")]
     if unread:
-        why = f"a review, which may be a rejection, cannot be read: {visible(unread[0].why or _why_not(unread[0]), 200)}"
-        return Evidence(question="approved", outcome=Outcome.UNKNOWN, why=why, code="review-unread")
+        what = visible(unread[0].why or _why_not(unread[0]), 200)
+        why = f"a review, which may be a rejection, cannot be read: {what}"
+        return _approved(Outcome.UNKNOWN, why, code="review-unread")
+    own = _own(makers, _makers(index, subject.what), people)
+    foreign = [row for row in reviews if binds_files(row[0], subject) and not people.of(row[0].signer) & own]
     approvals = [(one, role) for one, decision, role in foreign if decision is Decision.APPROVE]
-    for role, count in wanted or (("", 1),):
-        have = people(
-            one
+    why = _too_few(wanted or (("", 1),), approvals, people)
+    if why:
+        left_out = "; nobody approves what they made, or weights without the files beside them"
+        why += left_out if len(foreign) < len(reviews) else ""
+        return _lacking("approved", "approval-missing", why, about)
+    who = ", ".join(sorted({visible(one.signer.by, 100) for one, _ in approvals}))
+    return _approved(Outcome.PASS, f"approved by {who}", by=who)
+
+
+def _approved(outcome: Outcome, why: str, *, by: str = "", code: str = "") -> Evidence:
+    return Evidence(question="approved", outcome=outcome, why=why, by=by, code=code)
+
+
+def _too_few(
+    wanted: Sequence[tuple[str, int]], approvals: Sequence[tuple[Attestation, str]], people: People
+) -> str:
+    """Of which role too few people have approved; "" where there are enough of each."""
+    for role, count in wanted:
+        have = people.count(
+            one.signer
             for one, stated in approvals
             if not role or (stated in ("", role) and role in one.signer.roles)
         )
         if have < count:
             asked = f' of the role "{visible(role, 40)}"' if role else ""
-            why = f"{counted(count, 'approval')}{asked} wanted, {have} given"
-            if len(foreign) < len(reviews):
-                why += "; nobody approves what they made, or weights without the files beside them"
-            return _lacking("approved", "approval-missing", why, about)
-    who = ", ".join(sorted({visible(one.signer.by, 100) for one, _ in approvals}))
-    return Evidence(question="approved", outcome=Outcome.PASS, why=f"approved by {who}", by=who)
+            return f"{counted(count, 'approval')}{asked} wanted, {have} given"
+    return ""
 
 
 _OWN = DESCENT - {Relation.TRAINED_ON}
@@ -402,8 +414,10 @@ def _why_not(one: Attestation) -> str:
         return error.message
 
 
-def _marks(attestations: Iterable[Attestation]) -> set[str]:
-    return {mark for one in attestations for mark in (one.signer.by, one.signer.key)}
+def _own(makers: Iterable[str], made: Iterable[Attestation], people: People) -> Marks:
+    """Everything that those who made the model are known by; each of `makers` is a name or a key."""
+    named = (people.known_by(maker, maker) for maker in makers)
+    return frozenset[str]().union(*named, *(people.of(one.signer) for one in made))
 
 
 def _decision(one: Attestation) -> tuple[tuple[Decision, str], ...]:

@@ -6,6 +6,7 @@ is argparse: with it a whole `scan` starts in the time that richer frameworks ne
 """
 
 import argparse
+import atexit
 import gc
 import os
 import sys
@@ -97,6 +98,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; nothing escapes as a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
     gc.set_threshold(*GARBAGE)
+    atexit.register(gc.freeze)  # the interpreter looks for garbage once more before it ends, in vain
     _settle_streams()
     try:
         code = run(arguments)
@@ -136,6 +138,10 @@ def run(arguments: list[str]) -> int:
         from weighbridge.cli.failure import from_os
 
         return _say(from_os(error), arguments)
+    except KeyboardInterrupt:
+        from weighbridge.cli.failure import interrupted
+
+        return interrupted(arguments)
     except Exception as bug:
         from weighbridge.cli.failure import from_bug
 
@@ -151,6 +157,10 @@ def _run(arguments: list[str]) -> int:
     parsed = parse(name, arguments[1:])
     if name != "version":
         _import_pathlib()
+    if getattr(parsed, "output", None):
+        from weighbridge.cli.output import refuse_output
+
+        refuse_output(parsed.output)  # before any work is done for it
     return int(parsed.run(parsed))
 
 

@@ -22,7 +22,6 @@ EXAMPLES = (
     "weighbridge attest ./model --type scan --scan --key ci.key",
     "weighbridge attest ./model --list --key ann.pub",
 )
-SCHEMA = "weighbridge.attest/v1"
 MAX_PREDICATE = 16 * 1024**2
 ELSEWHERE = {"recall": "weighbridge recall add", "plan": "weighbridge plan"}
 """Kinds whose subject is not the model, and the commands that write them."""
@@ -33,61 +32,43 @@ MATERIALS = {"dataset": "sources", "training": "materials", "transform": "parent
 def configure(parser: argparse.ArgumentParser) -> None:
     """What is said, about what, and who signs."""
     parser.add_argument("model", metavar="MODEL", help="a model's or data set's folder or file")
-    group = parser.add_argument_group("Statement")
-    group.add_argument(
-        "--type", metavar="KIND", choices=[kind.word for kind in KINDS],
-        help=f"what kind of statement: {', '.join(kind.word for kind in KINDS)}",
-    )  # fmt: skip
-    group.add_argument(
-        "--predicate", metavar="FILE.json", help="what is said, as docs/predicates.md describes it"
-    )
-    group.add_argument("--approve", action="store_true", help="review: I looked at it and approve it")
-    group.add_argument("--reject", action="store_true", help="review: I looked at it and reject it")
-    group.add_argument("--role", metavar="ROLE", help="review: in which role")
-    group.add_argument("--comment", metavar="TEXT", help="review: for people")
-    group.add_argument(
-        "--material", metavar="PATH|DIGEST[:RELATION]", action="append",
-        help="dataset, training, transform: what went in; measured, or a digest as it stands in statements",
-    )  # fmt: skip
-    group.add_argument("--scan", action="store_true", help="scan: look now, and state what is seen")
-    group.add_argument(
-        "--experimental", metavar="KIND=VERSION", action="append",
-        help="write a vocabulary that is still a proposal, such as eval-result=v0.1",
-    )  # fmt: skip
-    group.add_argument(
-        "--bind", metavar="WHAT", choices=("both", "files", "tensors"), default="both",
-        help="digests that name the subject: both (default, where it has tensors), files or tensors",
-    )  # fmt: skip
-    group.add_argument("--out", metavar="FILE", help="where it goes; MODEL.attestations.jsonl when left out")
-    group.add_argument(
-        "--list", action="store_true", help="show what is stated beside MODEL and who signed it"
-    )
+    _statement_options(parser)
     transform_options(parser)
-    group = parser.add_argument_group("Signer")
-    group.add_argument(
-        "--key", metavar="KEY", action="append",
-        help="sign with this private key; with --list: a public key to trust",
-    )  # fmt: skip
-    group.add_argument("--certificate", metavar="CHAIN.pem", help="sign as this certificate, leaf first")
-    group.add_argument(
-        "--password-file", metavar="FILE", help="the key's password; else WEIGHBRIDGE_PASSWORD or asked"
+    group = shared.signer(
+        parser, required=False, text="sign with this private key; with --list: a public key to trust"
     )
-    group.add_argument(
-        "--unsigned", action="store_true", help="print the bare statement, which proves nothing"
-    )
-    group.add_argument(
-        "--trust", metavar="DIR", help="with --list: the keyring's folder; yours when left out"
-    )
-    parser.set_defaults(trust_config=None, identity_token=None)
-    shared.output(parser, ("human", "json"))
+    shared.add(group, (
+        shared.switch("--unsigned", "print the bare statement, which proves nothing"),
+        shared.value("--trust", "DIR", f"with --list: {shared.KEYRING}"),
+    ))  # fmt: skip
+    shared.output(parser, shared.BOTH)
     shared.limits(parser)
+
+
+def _statement_options(parser: argparse.ArgumentParser) -> None:
+    words = [kind.word for kind in KINDS]
+    shared.group(parser, "Statement", (
+        shared.value("--type", "KIND", f"what kind of statement: {', '.join(words)}", choices=words),
+        shared.value("--predicate", "FILE.json", "what is said, as docs/predicates.md describes it"),
+        shared.switch("--approve", "review: I looked at it and approve it"),
+        shared.switch("--reject", "review: I looked at it and reject it"),
+        shared.value("--role", "ROLE", "review: in which role"),
+        shared.value("--comment", "TEXT", "review: for people"),
+        shared.many("--material", "PATH|DIGEST[:RELATION]",
+                    "dataset, training, transform: what went in; measured, or a digest as it stands in statements"),
+        shared.switch("--scan", "scan: look now, and state what is seen"),
+        shared.many("--experimental", "KIND=VERSION",
+                    "write a vocabulary that is still a proposal, such as eval-result=v0.1"),
+        shared.value("--bind", "WHAT", "digests that name the subject: both (default, where it has tensors), files or tensors",
+                     choices=("both", "files", "tensors"), default="both"),
+        shared.value("--out", "FILE", "where it goes; MODEL.attestations.jsonl when left out"),
+        shared.switch("--list", "show what is stated beside MODEL and who signed it"),
+    ))  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """State and sign, or list."""
-    from weighbridge.cli.output import refuse_output
 
-    refuse_output(options.output)
     return _list(options) if options.list else _state(options)
 
 
@@ -103,7 +84,7 @@ def _state(options: argparse.Namespace) -> int:
 
     kind = _kind(options)
     target = Path(options.out) if options.out else statements_path(Path(options.model))
-    signers = open_signers(options) if options.key and not options.unsigned else []
+    signers = [] if options.unsigned else open_signers(options)
     if not options.unsigned or options.out:
         refuse_no_folder(target)
     statement = _statement(options, kind)
@@ -233,15 +214,14 @@ def _material(text: str, options: argparse.Namespace) -> "Material":
     """`PATH`, `ALGORITHM:HEX`, either with `:RELATION` behind it. Raises `UsageError`."""
     from weighbridge.attest.step import Material, Relation
     from weighbridge.core.errors import InputError
-    from weighbridge.core.statement import read_named
+    from weighbridge.core.statement import read_digest
 
     rest, colon, word = text.rpartition(":")
     known = colon and word.replace("-", "_") in tuple(Relation)
     rest, relation = (rest, Relation(word.replace("-", "_"))) if known else (text, Relation.DERIVED_FROM)
-    algorithm, _, value = rest.partition(":")
     if not Path(rest).exists():
         try:
-            return Material(what=read_named({"digest": {algorithm: value}}, "it"), relation=relation)
+            return Material(what=read_digest(rest), relation=relation)
         except InputError:
             pass  # then it is a path that is not there, and measuring it says so
     return Material(what=_named(rest, options), relation=relation)
@@ -253,19 +233,20 @@ def _subject(options: argparse.Namespace) -> "Named":
 
 def _named(path: str, options: argparse.Namespace) -> "Named":
     """Measured whole. Raises `InputError` where a file of it cannot be read: a part is not the whole."""
-    from weighbridge.attest.subject import subject_of
-    from weighbridge.cli.measuring import measured
-    from weighbridge.core.errors import InputError, UsageError
-    from weighbridge.core.text import visible
+    from weighbridge.cli.measuring import progress_line
     from weighbridge.core.value import replace
+    from weighbridge.pipeline.material import measured
+    from weighbridge.store import Links
 
-    found = measured(path, options, tensors=True)
-    for item in found.unread:
-        raise InputError(item.code, f'cannot state anything about "{visible(path)}": {item.message}')
-    what = subject_of(found.name, found.manifest).what
-    if not what.digests:
-        raise UsageError("no-digest", f'"{visible(path)}" has no digest, so nothing can be stated about it')
-    return replace(what, others=())
+    with progress_line([path], options) as progress:
+        found = measured(
+            Path(path),
+            links=Links(options.links),
+            jobs=options.jobs,
+            seconds=options.timeout,
+            progress=progress,
+        )
+    return replace(found.what, others=())
 
 
 def _bound(what: "Named", options: argparse.Namespace) -> "Named":
@@ -356,9 +337,9 @@ def _say(options: argparse.Namespace, statement: "Statement", payload: bytes, le
     import hashlib
 
     from weighbridge.attest import predicates
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import schema, tell, write
     from weighbridge.core.text import visible
-    from weighbridge.core.wire import read_json, write_json
+    from weighbridge.core.wire import read_json
     from weighbridge.report.summary import short_digest
 
     digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
@@ -366,21 +347,19 @@ def _say(options: argparse.Namespace, statement: "Statement", payload: bytes, le
         from weighbridge.core.durable import write_file
 
         write_file(Path(options.out), payload + b"\n")
-    if options.format == "json":
-        body = {"schema": SCHEMA, "command": "attest", "statement": digest, "signed": left is not None,
-                "written": left or options.out, "document": read_json(payload, "the statement")}  # fmt: skip
-        write(write_json(body, indent=2).decode(), options.output)
-    elif left is None and not options.out:
+    body = {"schema": schema("attest"), "command": "attest", "statement": digest, "signed": left is not None,
+            "written": left or options.out, "document": read_json(payload, "the statement")}  # fmt: skip
+    if left is None and not options.out and options.format == "human":
         write(payload.decode(), options.output)
-    elif not options.quiet:
-        subject = statement.subjects[0]
-        lines = [
-            f"stated  {visible(predicates.say(statement), 200)}",
-            f"about   {visible(subject.name)}  {', '.join(short_digest(one) for one in subject.digests)}",
-            f"digest  {digest}",
-            f"wrote   {visible(left or options.out)}" + ("" if left else ", unsigned: it proves nothing"),
-        ]
-        write("\n".join(lines), options.output)
+        return
+    subject = statement.subjects[0]
+    lines = [
+        f"{'stated' if left else 'unsigned':<8}{visible(predicates.say(statement), 200)}",
+        f"about   {visible(subject.name)}  {', '.join(short_digest(one) for one in subject.digests)}",
+        f"digest  {digest}",
+        f"wrote   {visible(left or options.out or '')}" + ("" if left else ", unsigned: it proves nothing"),
+    ]
+    tell(options, body, lines)
 
 
 # -- list
@@ -392,42 +371,25 @@ def _list(options: argparse.Namespace) -> int:
     from weighbridge.attest.attestation import judge_all
     from weighbridge.attest.subject import subject_of
     from weighbridge.cli.measuring import measured
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import schema, tell
+    from weighbridge.cli.request import chosen_keyring, chosen_policy
     from weighbridge.core.errors import ExitCode
-    from weighbridge.core.wire import write_json
     from weighbridge.evidence.find import find_statements
 
-    anchors, authorities = _trusted(options)
+    keyring = chosen_keyring(options, chosen_policy(None, (options.model,)), options.model)
     bundles = find_statements(Path(options.model))
-    found = judge_all(bundles, anchors, authorities, datetime.now(UTC))
+    found = judge_all(bundles, keyring.anchors, keyring.authorities, datetime.now(UTC))
     model = measured(options.model, options, tensors=True)
     subject = subject_of(model.name, model.manifest, single=Path(options.model).is_file())
     rows = [_row(one, subject) for one in found]
-    if options.format == "json":
-        body = {
-            "schema": SCHEMA,
-            "command": "attest",
-            "subject": list(subject.what.digests),
-            "statements": rows,
-        }
-        write(write_json(body, indent=2).decode(), options.output)
-    else:
-        write("\n".join(_lines(options.model, rows)), options.output)
-    return int(ExitCode.UNDECIDED if any(row["code"] for row in rows) else ExitCode.DONE)
-
-
-def _trusted(options: argparse.Namespace) -> "tuple[Any, Any]":
-    from weighbridge.cli.keys import public_key, trust_dir
-    from weighbridge.core.errors import UsageError
-    from weighbridge.trust.keyring import Keyring, load_keyring
-
-    given = tuple(public_key(path, Path(path).name) for path in options.key or ())
-    folder = trust_dir(options.trust, None)
-    if options.trust and not folder.is_dir():
-        raise UsageError("no-such-path", f'there is no keyring at "{folder}"', "weighbridge trust init")
-    wanted = folder.is_dir() and (options.trust or not given)
-    keyring = load_keyring(folder, model=options.model) if wanted else Keyring()
-    return (*keyring.anchors, *given), keyring.authorities
+    body = {
+        "schema": schema("attest"),
+        "command": "attest",
+        "subject": list(subject.what.digests),
+        "statements": rows,
+    }
+    code = int(ExitCode.UNDECIDED if any(row["code"] for row in rows) else ExitCode.DONE)
+    return tell(options, body, _lines(options.model, rows), code=code, verdict=-1)
 
 
 def _row(one: "Attestation", subject: "Subject") -> dict[str, Any]:

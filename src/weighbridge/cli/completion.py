@@ -2,6 +2,7 @@
 
 import argparse
 
+from weighbridge.cli import options as shared
 from weighbridge.cli.options import Parser
 
 EXAMPLES = (
@@ -13,6 +14,7 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """The shell's name."""
     parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh")
+    shared.output(parser, shared.BOTH)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,10 +22,14 @@ def run(options: argparse.Namespace) -> int:
     import shtab
 
     from weighbridge.cli.app import COMMANDS, configure_command
+    from weighbridge.cli.output import tell, write
 
     whole = Parser(prog="weighbridge")
     commands = whole.add_subparsers(parser_class=Parser)
     for name, (_, _, line) in COMMANDS.items():
         configure_command(name, commands.add_parser(name, help=line))
-    print(shtab.complete(whole, shell=options.shell))
+    script = shtab.complete(whole, shell=options.shell)
+    if options.format == "json":
+        return tell(options, {"shell": options.shell, "script": script}, [])
+    write(script, options.output)
     return 0

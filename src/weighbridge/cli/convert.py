@@ -20,80 +20,42 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """The model, what to write, and the receipt."""
     shared.model(parser)
-    group = parser.add_argument_group("Copy")
-    group.add_argument(
-        "--to",
-        metavar="FORMAT",
-        choices=("safetensors", "gguf", "onnx"),
-        default="safetensors",
-        help="safetensors (default); gguf and onnx only where nothing is lost",
-    )
-    group.add_argument(
-        "--out",
-        metavar="PATH",
-        help="file or folder to write; MODEL-safetensors or NAME.safetensors when left out",
-    )
-    group.add_argument("--force", action="store_true", help="replace what stands there")
-    group.add_argument(
-        "--shard-size", metavar="SIZE", type=shared.size, help="most bytes in one file, such as 5G; as the model has them when left out"
-    )  # fmt: skip
-    group.add_argument(
-        "--drop", metavar="PATH", action="append", help="leave this file or folder of the model out"
-    )
-    group.add_argument(
-        "--partial", action="store_true", help="write the other tensors where some cannot be converted"
-    )
-    group.add_argument(
-        "--keep-optimizer",
-        action="store_true",
-        help="keep the tensors of optimizers, schedulers and of objects beside the state dict",
-    )
-    group.add_argument(
-        "--keep-names",
-        action="store_true",
-        help='keep names as they are: do not strip a wrapper such as "state_dict."',
-    )
-    group.add_argument("--architecture", metavar="NAME", help="with --to gguf: general.architecture")
-    group.add_argument(
-        "--data",
-        metavar="WHERE",
-        choices=("embedded", "external"),
-        help="with --to onnx: put the tensors into the graph's file (embedded) or beside it (external)",
-    )
+    shared.group(parser, "Copy", (
+        shared.value("--to", "FORMAT", "safetensors (default); gguf and onnx only where nothing is lost",
+                     choices=("safetensors", "gguf", "onnx"), default="safetensors"),
+        shared.value("--out", "PATH", "file or folder to write; MODEL-safetensors or NAME.safetensors when left out"),
+        shared.switch("--force", "replace what stands there"),
+        shared.value("--shard-size", "SIZE",
+                     "most bytes in one file, such as 5G; as the model has them when left out", type=shared.size),
+        shared.many("--drop", "PATH", "leave this file or folder of the model out"),
+        shared.switch("--partial", "write the other tensors where some cannot be converted"),
+        shared.switch("--keep-optimizer",
+                      "keep the tensors of optimizers, schedulers and of objects beside the state dict"),
+        shared.switch("--keep-names", 'keep names as they are: do not strip a wrapper such as "state_dict."'),
+        shared.value("--architecture", "NAME", "with --to gguf: general.architecture"),
+        shared.value("--data", "WHERE",
+                     "with --to onnx: put the tensors into the graph's file (embedded) or beside it (external)",
+                     choices=("embedded", "external")),
+    ))  # fmt: skip
     _receipt_options(parser)
-    shared.output(parser, ("human", "json"))
+    shared.output(parser, shared.BOTH)
     shared.limits(parser)
 
 
 def _receipt_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("Receipt")
-    group.add_argument(
-        "--key",
-        metavar="KEY",
-        action="append",
-        help="sign the receipt with this private key; with --against: the public key that must have signed it",
-    )
-    group.add_argument(
-        "--password-file", metavar="FILE", help="the key's password; else WEIGHBRIDGE_PASSWORD or asked"
-    )
-    group.add_argument(
-        "--receipt",
-        metavar="FILE",
-        help="where the receipt goes; with --key OUT.receipt.jsonl when left out; unsigned JSON without --key",
-    )
-    group.add_argument(
-        "--against",
-        metavar="COPY",
-        help="write nothing: compare MODEL with this copy by the receipt, tensor by tensor",
-    )
-    parser.set_defaults(certificate=None, trust_config=None, identity_token=None)
+    key = "sign the receipt with this private key; with --against: the public key that must have signed it"
+    shared.signer(parser, required=False, text=key)
+    shared.group(parser, "Receipt", (
+        shared.value("--receipt", "FILE",
+                     "where the receipt goes; with --key OUT.receipt.jsonl when left out; unsigned JSON without --key"),
+        shared.value("--against", "COPY",
+                     "write nothing: compare MODEL with this copy by the receipt, tensor by tensor"),
+    ))  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Convert, or compare again, and say what was found."""
-    from weighbridge.cli.output import refuse_output
 
-    refuse_output(options.output)
     return _again(options) if options.against else _convert(options)
 
 
@@ -127,10 +89,12 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
 
 
 def _convert(options: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
     from weighbridge.cli.measuring import progress_line
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import tell
     from weighbridge.convert import convert
-    from weighbridge.core.wire import write_json
+    from weighbridge.core.text import visible
     from weighbridge.report import receipt as shown
 
     recipe = _recipe(options)
@@ -138,26 +102,14 @@ def _convert(options: argparse.Namespace) -> int:
     with progress_line(
         [options.model] * 3, options
     ) as progress:  # it is read, copied, and the copy read again
-        done = convert(recipe, progress)
+        done = convert(recipe, progress, now=datetime.now(UTC))
     left = _leave_receipt(done.receipt, done.place, signers, options)
-    if options.format == "json":
-        body = shown.document(done.receipt, place=done.place, receipt=left, seconds=round(done.seconds, 3))
-        write(write_json(body, indent=2).decode(), options.output)
-    else:
-        text = shown.screen(done.receipt, done.place, done.seconds, verbose=bool(options.verbose))
-        write(_with_receipt(text, left, signed=bool(signers), quiet=options.quiet), options.output)
-    return 0
-
-
-def _with_receipt(text: str, left: str | None, *, signed: bool, quiet: bool) -> str:
-    from weighbridge.core.text import visible
-
-    if quiet:
-        return text.rsplit("\n", 1)[-1]
-    if left is None:
-        return text
-    body, last = text.rsplit("\n", 1)
-    return f"{body}\n  receipt  {visible(left)}, {'signed' if signed else 'not signed'}\n{last}"
+    body = shown.document(done.receipt, place=done.place, receipt=left, seconds=round(done.seconds, 3))
+    text = shown.screen(done.receipt, done.place, done.seconds, verbose=bool(options.verbose))
+    lines = text.split("\n")
+    if left is not None:
+        lines.insert(-1, f"  receipt  {visible(left)}, {'signed' if signers else 'not signed'}")
+    return tell(options, body, lines, verdict=-1)
 
 
 def _signers(options: argparse.Namespace) -> list[Any]:
@@ -167,7 +119,7 @@ def _signers(options: argparse.Namespace) -> list[Any]:
 
     if options.receipt:
         refuse_no_folder(Path(options.receipt))
-    return list(open_signers(options)) if options.key else []
+    return list(open_signers(options))
 
 
 def _leave_receipt(
@@ -197,10 +149,9 @@ def _again(options: argparse.Namespace) -> int:
 
     from weighbridge.check import bundles_of
     from weighbridge.cli.measuring import progress_line
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import tell
     from weighbridge.convert import compare_again
     from weighbridge.core.errors import ExitCode, UsageError
-    from weighbridge.core.wire import write_json
     from weighbridge.report import receipt as shown
 
     if not options.receipt:
@@ -213,11 +164,8 @@ def _again(options: argparse.Namespace) -> int:
     with progress_line([options.model, options.model, options.against], options) as progress:
         found = compare_again(recipe, options.against, receipt, progress)
     body = _compared(found, signed, why)
-    text = (
-        write_json(body, indent=2).decode() if options.format == "json" else shown.comparison(receipt, body)
-    )
-    write(text.rsplit("\n", 1)[-1] if options.quiet and options.format == "human" else text, options.output)
-    return int(ExitCode.DONE if body["equal"] else ExitCode.REFUSED)
+    code = int(ExitCode.DONE if body["equal"] else ExitCode.REFUSED)
+    return tell(options, body, shown.comparison(receipt, body).split("\n"), code=code, verdict=-1)
 
 
 def _compared(found: "Again", signed: str, why: str) -> dict[str, Any]:
@@ -238,6 +186,9 @@ def _compared(found: "Again", signed: str, why: str) -> dict[str, Any]:
 
 def _read(options: argparse.Namespace) -> "tuple[Receipt, str, str]":
     """The receipt; `pass`, `fail` or `unknown` for its signature; and why. Raises `UsageError`, `InputError`."""
+    from datetime import UTC, datetime
+
+    from weighbridge.cli.keys import signed_by_given
     from weighbridge.core.artifact import MAX_BUNDLE, SIBLINGS_SUFFIX
     from weighbridge.core.errors import UsageError
     from weighbridge.sign.bundle import read_bundles
@@ -253,28 +204,8 @@ def _read(options: argparse.Namespace) -> "tuple[Receipt, str, str]":
     payloads = {bundle.envelope.payload for bundle in bundles if is_receipt(bundle.envelope.payload)}
     if len(payloads) != 1:
         raise UsageError("bad-receipt", f'"{options.receipt}" holds no receipt of a conversion')
-    return read_receipt(payloads.pop()), *_checked(bundles, options)
+    return read_receipt(payloads.pop()), *signed_by_given(bundles, options, datetime.now(UTC))
 
 
 def _unsigned(options: argparse.Namespace) -> tuple[str, str]:
-    return (
-        ("fail", "nobody has signed the receipt")
-        if options.key
-        else ("unknown", "nobody has signed the receipt")
-    )
-
-
-def _checked(bundles: Any, options: argparse.Namespace) -> tuple[str, str]:
-    """Whether one of the keys that were given has signed it."""
-    from datetime import UTC, datetime
-
-    from weighbridge.cli.keys import public_key
-    from weighbridge.core.evidence import Outcome
-    from weighbridge.sign.verify import check_signer
-
-    if not options.key:
-        return "unknown", "not checked: no --key was given"
-    anchors = [public_key(path, Path(path).name) for path in options.key]
-    checks = [check_signer(bundle, anchors, (), datetime.now(UTC)) for bundle in bundles]
-    good = [check for check in checks if check.outcome is Outcome.PASS]
-    return ("pass", f"by {good[0].by}") if good else ("fail", checks[0].why)
+    return "fail" if options.key else "unknown", "nobody has signed the receipt"

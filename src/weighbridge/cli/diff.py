@@ -18,14 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Two models."""
     parser.add_argument("old", metavar="OLD", help="the model as it was")
     parser.add_argument("new", metavar="NEW", help="the model as it is")
-    shared.output(parser, ("human", "json"))
+    shared.output(parser, shared.BOTH)
     shared.limits(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure both and print; exit 0 whether or not they differ, 3 where something could not be read."""
     from weighbridge.cli.measuring import measured
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import tell
     from weighbridge.core.errors import ExitCode
     from weighbridge.measure.diff import difference
     from weighbridge.measure.graphs import graph_differences
@@ -37,22 +37,19 @@ def run(options: argparse.Namespace) -> int:
     unlisted = tuple(dict.fromkeys(path for path, _ in (*old.unlisted, *new.unlisted)))
     graphs = graph_differences(old.graphs, new.graphs)
     blank = {**old.graphs_unread, **new.graphs_unread}
-    write_as = as_json if options.format == "json" else as_text
-    text = write_as(found, unlisted, graphs, blank)
-    write(text, options.output)
-    return int(ExitCode.UNDECIDED if unread else ExitCode.DONE)
+    document, lines = as_document(found, unlisted, graphs, blank), as_lines(found, unlisted, graphs, blank)
+    code = int(ExitCode.UNDECIDED if unread else ExitCode.DONE)
+    return tell(options, document, lines, code=code, verdict=-1)
 
 
-def as_json(
+def as_document(
     found: Difference,
     unlisted: tuple[str, ...],
     graphs: tuple[GraphDifference, ...] = (),
     blank: Mapping[str, str] | None = None,
-) -> str:
+) -> dict[str, Any]:
     """The document of the machine contract."""
-    from weighbridge.core.wire import write_json
-
-    body = {
+    return {
         "changed": list(found.changed),
         "added": list(found.added),
         "removed": list(found.removed),
@@ -65,7 +62,6 @@ def as_json(
         "graphs": [_graph_json(graph) for graph in graphs],
         "graphs_unread": [{"path": path, "reason": why} for path, why in sorted((blank or {}).items())],
     }
-    return write_json(body, indent=2).decode()
 
 
 MAX_NODES = 1000
@@ -95,13 +91,13 @@ def _node_json(node: Node) -> dict[str, Any]:
     }
 
 
-def as_text(
+def as_lines(
     found: Difference,
     unlisted: tuple[str, ...],
     graphs: tuple[GraphDifference, ...] = (),
     blank: Mapping[str, str] | None = None,
-) -> str:
-    """A line for each file, and the tensors summed up by layer."""
+) -> list[str]:
+    """A line for each file, the tensors summed up by layer, and how many of each."""
     from weighbridge.core.difference import layer_summary
     from weighbridge.core.text import visible
 
@@ -113,7 +109,7 @@ def as_text(
         for path, why in sorted((blank or {}).items())
     ]
     if found.empty:
-        return "\n".join(["no difference", *unknown])
+        return [*unknown, "no difference"]
     rows = [("changed", found.changed), ("added", found.added), ("removed", found.removed)]
     lines = [f"{word:<8} {visible(path)}" for word, paths in rows for path in paths]
     tensors = [
@@ -126,4 +122,5 @@ def as_text(
     lines += [
         f"graph    {visible(graph.path)}: {sentence}" for graph in graphs for sentence in graph.sentences
     ]
-    return "\n".join([*lines, *unknown])
+    files = f"{len(found.changed)} changed, {len(found.added)} added, {len(found.removed)} removed"
+    return [*lines, *unknown, f"DIFFERENT: {files}"]

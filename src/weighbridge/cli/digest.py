@@ -1,7 +1,7 @@
 """`weighbridge digest`: the three names of a model, and the digests of its files."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.cli import options as shared
 
@@ -14,7 +14,7 @@ EXAMPLES = ("weighbridge digest ./minilm", "weighbridge digest ./minilm --blake3
 def configure(parser: argparse.ArgumentParser) -> None:
     """The model, and which hashes."""
     shared.model(parser)
-    shared.output(parser, ("human", "json"))
+    shared.output(parser, shared.BOTH)
     shared.limits(parser)
     group = parser.add_argument_group("Digests")
     group.add_argument("--blake3", action="store_true", help="also BLAKE3 of every file")
@@ -26,21 +26,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure and print; exit 3 where something could not be read. Tensors that nobody can list are told as unknown."""
     from weighbridge.cli.measuring import measured
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import tell
     from weighbridge.core.errors import ExitCode
 
     hashes = frozenset({"sha256", "blake3"} if options.blake3 else {"sha256"})
     result = measured(options.model, options, hashes=hashes, tensors=not options.no_tensors)
-    write(as_json(result) if options.format == "json" else as_text(result, options), options.output)
-    return int(ExitCode.UNDECIDED if result.unread or not result.manifest.entries else ExitCode.DONE)
+    code = int(ExitCode.UNDECIDED if result.unread or not result.manifest.entries else ExitCode.DONE)
+    return tell(options, as_document(result), as_lines(result, options), code=code)
 
 
-def as_json(result: "Measured") -> str:
+def as_document(result: "Measured") -> dict[str, Any]:
     """The document of the machine contract."""
-    from weighbridge.core.wire import write_json
-
     manifest = result.manifest
-    body = {
+    return {
         "files": _text(manifest.files_digest()),
         "tensors": _text(manifest.tensors_digest()),
         "card": _text(manifest.card_digest()),
@@ -53,10 +51,9 @@ def as_json(result: "Measured") -> str:
         ],
         "unlisted": [{"path": path, "reason": why} for path, why in result.unlisted],
     }
-    return write_json(body, indent=2).decode("utf-8", "surrogateescape")
 
 
-def as_text(result: "Measured", options: argparse.Namespace) -> str:
+def as_lines(result: "Measured", options: argparse.Namespace) -> list[str]:
     """The three digests; with -v every file."""
     from weighbridge.core.text import counted, human_bytes, visible
 
@@ -75,10 +72,9 @@ def as_text(result: "Measured", options: argparse.Namespace) -> str:
     ]
     if len(result.unlisted) > 10:
         lines.append(f"? and the tensors of {len(result.unlisted) - 10} more files")
-    lines += [
+    return lines + [
         f"? {visible(item.place.path)}: {visible(item.message)}  [{item.code}]" for item in result.unread
     ]
-    return "\n".join(lines)
 
 
 def _text(digest: object) -> str | None:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from weighbridge.cli import options as shared
+
 EXAMPLES = ("weighbridge doctor", "weighbridge doctor --format json")
 
 EXTRAS = {
@@ -31,20 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", metavar="FILE|PRESET", help="the policy to look at; the nearest one when left out"
     )
-    parser.add_argument(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        choices=("human", "json"),
-        default="human",
-        help="how to print the answer: human (default) or json",
-    )
+    shared.output(parser, shared.BOTH)
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit 0 when all that is configured works, 3 when something could not be told, 4 when something is broken."""
+    from weighbridge.cli.output import tell
+    from weighbridge.core.text import counted
     from weighbridge.core.version import __version__
-    from weighbridge.core.wire import write_json
 
     rows = [
         _python(),
@@ -54,19 +50,17 @@ def run(options: argparse.Namespace) -> int:
         _keyring(options.trust),
         _temp(),
     ]
-    if options.format == "json":
-        body = [
-            {"what": what, "outcome": outcome, "why": why, "hint": hint} for what, outcome, why, hint in rows
-        ]
-        print(write_json({"version": __version__, "checks": body}, indent=2).decode())
-    else:
-        print(f"weighbridge {__version__}\n")
-        for what, outcome, why, hint in rows:
-            print(f"  {({'pass': '✓', 'fail': '✗'}).get(outcome, '?')} {what:<10} {why}")
-            if hint:
-                print(f"    {'':<10} hint  {hint}")
-    outcomes = {outcome for _, outcome, _, _ in rows}
-    return 4 if "fail" in outcomes else 0
+    body = [{"what": what, "outcome": outcome, "why": why, "hint": hint} for what, outcome, why, hint in rows]
+    lines = [f"weighbridge {__version__}", ""]
+    for what, outcome, why, hint in rows:
+        lines.append(f"  {({'pass': '✓', 'fail': '✗'}).get(outcome, '?')} {what:<10} {why}")
+        lines += [f"    {'':<10} hint  {hint}"] if hint else []
+    outcomes = [outcome for _, outcome, _, _ in rows]
+    failed, unknown = outcomes.count("fail"), outcomes.count("unknown")
+    word = "BROKEN" if failed else "WORKING"
+    lines.append(f"{word}: {counted(len(rows), 'check')}, {failed} failed, {unknown} not set up")
+    code = 4 if failed else 0
+    return tell(options, {"version": __version__, "checks": body}, lines, code=code, verdict=-1)
 
 
 def _python() -> Row:

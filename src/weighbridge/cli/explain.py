@@ -5,8 +5,8 @@ import tomllib
 from difflib import get_close_matches
 from importlib.resources import files
 
+from weighbridge.cli import options as shared
 from weighbridge.core.errors import UsageError
-from weighbridge.core.wire import write_json
 
 EXAMPLES = ("weighbridge explain no-signature", "weighbridge explain limit-bytes")
 
@@ -14,18 +14,12 @@ EXAMPLES = ("weighbridge explain no-signature", "weighbridge explain limit-bytes
 def configure(parser: argparse.ArgumentParser) -> None:
     """The code."""
     parser.add_argument("code", metavar="CODE", help="a code, as it stands in square brackets")
-    parser.add_argument(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        choices=("human", "json"),
-        default="human",
-        help="how to print the answer: human (default) or json",
-    )
+    shared.output(parser, shared.BOTH)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the code's page; the name of a rule is answered with the rule's page."""
+    from weighbridge.cli.output import tell
     from weighbridge.scan.rules import RULES
 
     if options.code in {name for name, _ in RULES}:
@@ -39,11 +33,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             "unknown-code", f'there is no code "{options.code}"', *[f"weighbridge explain {c}" for c in close]
         )
-    if options.format == "json":
-        print(write_json({"code": options.code, "text": codes[options.code]}, indent=2).decode())
-    else:
-        print(f"{options.code}\n\n{codes[options.code]}")
-    return 0
+    text = codes[options.code]
+    return tell(options, {"code": options.code, "text": text}, [options.code, "", text], verdict=-1)
 
 
 def known_codes() -> dict[str, str]:

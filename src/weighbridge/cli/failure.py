@@ -2,11 +2,12 @@
 
 import itertools
 import os
+import re
 import sys
 import tempfile
 import traceback
 
-from weighbridge.core.errors import BrokenError, UsageError, WeighbridgeError
+from weighbridge.core.errors import BrokenError, Interrupted, UsageError, WeighbridgeError
 from weighbridge.core.text import visible
 
 
@@ -17,16 +18,32 @@ def say(error: WeighbridgeError, arguments: list[str]) -> int:
     if wants_json(arguments):
         sys.stdout.write(render_error(error, "json"))
     else:
-        sys.stderr.write(render_error(error))
+        from weighbridge.cli.output import colored
+
+        choice = (_said("--color", "", arguments) or ["auto"])[-1]
+        sys.stderr.write(render_error(error, color=colored(choice, None, sys.stderr)))
     return int(error.exit_code)
 
 
 def wants_json(arguments: list[str]) -> bool:
     """Whether JSON was asked for, even where the rest of the command line could not be parsed."""
-    said = [b for a, b in itertools.pairwise(arguments) if a in ("--format", "-f")]
-    said += [a.removeprefix("--format=") for a in arguments if a.startswith("--format=")]
-    said += [a.removeprefix("-f") for a in arguments if a.startswith("-f") and len(a) > 2]
+    said = _said("--format", "f", arguments)
     return "json" in said if said else os.environ.get("WEIGHBRIDGE_FORMAT") == "json"
+
+
+def _said(long: str, short: str, arguments: list[str]) -> list[str]:
+    """What is said of an option, before the `--` behind which another program's words stand."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    flags = re.compile(rf"-[qv]*{short or '(?!)'}(.*)", re.DOTALL)
+    said = [b for a, b in itertools.pairwise(own) if a == long or ((m := flags.fullmatch(a)) and not m[1])]
+    said += [a.removeprefix(f"{long}=") for a in own if a.startswith(f"{long}=")]
+    return said + [m[1] for a in own if (m := flags.fullmatch(a)) and m[1]]
+
+
+def interrupted(arguments: list[str]) -> int:
+    """Somebody pressed Ctrl-C, and knows it: only a program that waits for a document is told."""
+    error = Interrupted()
+    return say(error, arguments) if wants_json(arguments) else int(error.exit_code)
 
 
 def from_os(error: OSError) -> WeighbridgeError:

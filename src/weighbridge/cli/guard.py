@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli import options as shared
-from weighbridge.core.errors import LoadRefused, UsageError
+from weighbridge.core.errors import UsageError
+from weighbridge.core.refused import LoadRefused
 from weighbridge.core.text import some, visible
 
 if TYPE_CHECKING:
@@ -50,29 +51,13 @@ PYTHON_WATCHED = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Whom to trust, by which policy, and the program."""
-    group = parser.add_argument_group("Trust")
-    group.add_argument(
-        "--key",
-        metavar="PUBLIC.pem",
-        action="append",
-        help="trust this public key; may be given several times",
-    )
-    group.add_argument(
-        "--trust", metavar="DIR", help="the keyring's folder; yours when left out, unless keys are given"
-    )
-    group.add_argument("--by", metavar="IDENTITY", action="append", help="count only this signer")
-    group = parser.add_argument_group("Policy")
-    group.add_argument(
-        "--policy",
-        metavar="FILE|PRESET",
-        help="a weighbridge.toml or a preset; the nearest file when left out",
-    )
-    group.add_argument(
-        "--by-path",
-        action="store_true",
-        help="hand weighed files to a program that is not Python by their own paths, not as sealed memory",
-    )
-    shared.output(parser, ("human", "json"))
+    shared.trust(parser, "--key", "--trust", "--by")
+    by_path = "hand weighed files to a program that is not Python by their own paths, not as sealed memory"
+    shared.group(parser, "Policy", (
+        shared.value("--policy", "FILE|PRESET", shared.PRESETS),
+        shared.switch("--by-path", by_path),
+    ))  # fmt: skip
+    shared.output(parser, shared.BOTH)
     parser.add_argument(
         "program", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the program and its arguments"
     )
@@ -81,7 +66,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """The program's own exit code; 1 or 3 where a model that it names is not admitted, and it was not started."""
     from weighbridge.integrations.child import environment
-    from weighbridge.integrations.guarding import Guard, refuse_elsewhere, shelf
+    from weighbridge.integrations.guarding import Guard, refuse_elsewhere
+    from weighbridge.integrations.shelf import shelf
     from weighbridge.loading import ask
 
     program = options.program[1:] if options.program[:1] == ["--"] else options.program
@@ -202,7 +188,7 @@ def _shebang(path: str) -> list[str]:
 
 def _weighed(guard: "Guard", arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
     """The arguments, with model files exchanged for the memory that was weighed. Raises `LoadRefused`."""
-    from weighbridge.integrations.guarding import shelf
+    from weighbridge.integrations.shelf import shelf
 
     found, done = [], []
     for argument in arguments:

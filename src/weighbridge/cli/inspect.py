@@ -1,7 +1,7 @@
 """`weighbridge inspect`: what is in a model, file by file, and what was read of it."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.cli import options as shared
 
@@ -14,13 +14,13 @@ EXAMPLES = ("weighbridge inspect ./minilm", "weighbridge inspect model.pt --form
 def configure(parser: argparse.ArgumentParser) -> None:
     """The model."""
     shared.model(parser)
-    shared.output(parser, ("human", "json"))
+    shared.output(parser, shared.BOTH)
     shared.limits(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Read every file with its format's reader, judge nothing, and print what is there."""
-    from weighbridge.cli.output import refuse_output, write
+    from weighbridge.cli.output import tell
     from weighbridge.cli.request import chosen_limits
     from weighbridge.core.budget import Limits
     from weighbridge.core.errors import ExitCode
@@ -28,24 +28,19 @@ def run(options: argparse.Namespace) -> int:
     from weighbridge.store import Links, open_artifact
     from weighbridge.store.remote import is_remote, open_remote
 
-    refuse_output(options.output)
     if is_remote(options.model):
         artifact = open_remote(options.model)
     else:
         artifact = open_artifact(options.model, links=Links(options.links))
     found = contents(artifact, chosen_limits(options, Limits()))
-    write(
-        as_json(found) if options.format == "json" else as_text(found, verbose=bool(options.verbose)),
-        options.output,
-    )
     undecided = not found or any(file.unread for file in found)
-    return int(ExitCode.UNDECIDED if undecided else ExitCode.DONE)
+    code = int(ExitCode.UNDECIDED if undecided else ExitCode.DONE)
+    lines = as_lines(found, verbose=bool(options.verbose))
+    return tell(options, as_document(found), lines, code=code, verdict=-1)
 
 
-def as_json(found: "tuple[Contents, ...]") -> str:
+def as_document(found: "tuple[Contents, ...]") -> dict[str, Any]:
     """One object a file."""
-    from weighbridge.core.wire import write_json
-
     rows = [
         {
             "path": file.path,
@@ -60,12 +55,12 @@ def as_json(found: "tuple[Contents, ...]") -> str:
         }
         for file in found
     ]
-    return write_json({"files": rows}, indent=2).decode()
+    return {"files": rows}
 
 
-def as_text(found: "tuple[Contents, ...]", *, verbose: bool) -> str:
-    """A line a file; parts and notes with -v."""
-    from weighbridge.core.text import human_bytes, visible
+def as_lines(found: "tuple[Contents, ...]", *, verbose: bool) -> list[str]:
+    """A line a file and their sum; parts and notes with -v."""
+    from weighbridge.core.text import counted, human_bytes, visible
 
     width = min(max((len(visible(file.path)) for file in found), default=0), 60)
     lines = []
@@ -81,7 +76,11 @@ def as_text(found: "tuple[Contents, ...]", *, verbose: bool) -> str:
         )
         details = [f"part {name}" for name in file.parts] + [f"note {note}" for note in file.notes]
         lines += [f"    {visible(line)}" for line in details] if verbose else []
-    return "\n".join(lines) or "? there is no file to inspect"
+    if not found:
+        return ["? there is no file to inspect"]
+    stored, broken = sum(file.tensors or 0 for file in found), sum(bool(file.unread) for file in found)
+    total = f"{counted(len(found), 'file')}, {human_bytes(sum(file.size for file in found))}, {counted(stored, 'tensor')}"
+    return [*lines, f"INSPECTED: {total}, {broken} not read whole"]
 
 
 def _dtypes(file: "Contents") -> str:

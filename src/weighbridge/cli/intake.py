@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weighbridge.cli import options as shared
 from weighbridge.cli import steps
-from weighbridge.core.errors import ExitCode
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.quarantine import Quarantine, Record
+    from weighbridge.pipeline.quarantine import Contribution, Quarantine
     from weighbridge.pipeline.release import Rules, State
     from weighbridge.trust.keyring import Keyring
 
@@ -23,54 +23,74 @@ EXAMPLES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """add, list, show, approve, reject, release."""
-    commands = parser.add_subparsers(
-        dest="verb", metavar="add|list|show|approve|reject|release", required=True
+    verbs = shared.verbs(parser, ("add", "list", "show", "approve", "reject", "release"))
+    _adding(verbs.add_parser("add", help="copy a contribution into quarantine and look at it"))
+    listing = verbs.add_parser("list", help="what is in quarantine")
+    _policy(listing)
+    shared.examples(listing, "weighbridge intake list --in /srv/quarantine")
+    showing = verbs.add_parser("show", help="say what is known of a contribution")
+    _one(showing)
+    shared.examples(showing, "weighbridge intake show 3f9a2c11 --in /srv/quarantine")
+    _reviewing(verbs.add_parser("approve", help="agree that a contribution may be let out"), "approve")
+    _reviewing(verbs.add_parser("reject", help="say no to a contribution"), "reject")
+    _releasing(verbs.add_parser("release", help="copy it out, when everything that is asked for holds"))
+    for verb in verbs.choices.values():
+        shared.believed(verb)
+        shared.output(verb, shared.BOTH)
+
+
+QUARANTINE = "the quarantine's folder"
+
+
+def _adding(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", metavar="PATH", help="a folder or file; nothing of it is run")
+    verb.add_argument("--kind", choices=("adapter", "data", "model"), required=True, help="what it is")
+    shared.add(verb, (
+        shared.value("--contributor", "NAME", "who made it, as the keyring calls them", required=True),
+        shared.many("--contributor-key", "PUBLIC.pem", "a key of theirs that the keyring does not know"),
+        shared.value("--into", "DIR", QUARANTINE, dest="quarantine", required=True),
+    ))  # fmt: skip
+    shared.examples(
+        verb, "weighbridge intake add ./adapter --kind adapter --contributor acme --into /srv/quarantine"
     )
-    adding = commands.add_parser("add", help="copy a contribution into quarantine and look at it")
-    adding.add_argument("path", metavar="PATH", help="a folder or file; nothing of it is run")
-    adding.add_argument("--kind", choices=("adapter", "data", "model"), required=True, help="what it is")
-    adding.add_argument(
-        "--contributor", metavar="NAME", required=True, help="who made it, as the keyring calls them"
+
+
+def _policy(verb: argparse.ArgumentParser) -> None:
+    shared.add(verb, [shared.value("--in", "DIR", QUARANTINE, dest="quarantine", required=True)])
+    shared.group(verb, "Policy", (
+        shared.value("--approvals", "ROLE=N,…", "ask for these approvals too, besides those of the policy"),
+        shared.value("--waivers", "ROLE,…", "roles that may waive findings, where the policy names none"),
+    ))  # fmt: skip
+
+
+def _one(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("contribution", metavar="ID", help="the beginning of its digest")
+    _policy(verb)
+
+
+def _reviewing(verb: argparse.ArgumentParser, word: str) -> None:
+    _one(verb)
+    if word == "approve":
+        waiving = "accept its findings of severity error, for this reason"
+        shared.add(verb, [shared.value("--waive", "REASON", waiving)])
+    shared.add(verb, (
+        shared.value("--role", "ROLE", "in which role", required=True),
+        shared.value("--comment", "TEXT", "what to say about it", default=""),
+    ))  # fmt: skip
+    shared.signer(verb)
+    shared.examples(
+        verb, f"weighbridge intake {word} 3f9a2c11 --in /srv/quarantine --role safety --key cleo.key"
     )
-    adding.add_argument(
-        "--contributor-key",
-        metavar="PUBLIC.pem",
-        action="append",
-        help="a key of theirs that the keyring does not know",
+
+
+def _releasing(verb: argparse.ArgumentParser) -> None:
+    _one(verb)
+    shared.add(verb, [shared.value("--to", "DIR", "the folder that it is put into", required=True)])
+    shared.signer(verb, required=False, text="who lets it out, where a Cedar policy asks: a private key")
+    shared.examples(
+        verb,
+        "weighbridge intake release 3f9a2c11 --in /srv/quarantine --to /srv/models --approvals safety=1,lead=1",
     )
-    adding.add_argument(
-        "--into", metavar="DIR", dest="quarantine", required=True, help="the quarantine's folder"
-    )
-    listing = commands.add_parser("list", help="what is in quarantine")
-    showing = commands.add_parser("show", help="say what is known of a contribution")
-    approving = commands.add_parser("approve", help="agree that a contribution may be let out")
-    approving.add_argument(
-        "--waive", metavar="REASON", help="accept its findings of severity error, for this reason"
-    )
-    rejecting = commands.add_parser("reject", help="say no to a contribution")
-    releasing = commands.add_parser("release", help="copy it out, when everything that is asked for holds")
-    releasing.add_argument("--to", metavar="DIR", required=True, help="the folder that it is put into")
-    for command in (showing, approving, rejecting, releasing):
-        command.add_argument("contribution", metavar="ID", help="the beginning of its digest")
-    for command in (listing, showing, approving, rejecting, releasing):
-        command.add_argument(
-            "--in", metavar="DIR", dest="quarantine", required=True, help="the quarantine's folder"
-        )
-        group = command.add_argument_group("Policy")
-        group.add_argument(
-            "--approvals", metavar="ROLE=N,…", help="ask for these approvals too, besides those of the policy"
-        )
-        group.add_argument(
-            "--waivers", metavar="ROLE,…", help="roles that may waive findings, where the policy names none"
-        )
-    for command in (approving, rejecting):
-        command.add_argument("--role", metavar="ROLE", required=True, help="in which role")
-        command.add_argument("--comment", metavar="TEXT", default="", help="what to say about it")
-        steps.signer(command)
-    steps.signer(releasing, required=False)
-    for command in commands.choices.values():
-        steps.believed(command)
-        steps.output(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -123,17 +143,26 @@ def _add(options: argparse.Namespace) -> int:
         options.contributor,
         steps.keyring_of(options),
         contributor_keys=fingerprints,
+        now=datetime.now(UTC),
     )
     lines = [f"QUARANTINED  {record.id[:16]}  {visible(record.name)}", *_record_lines(record)]
-    lines.append(
-        f"next     weighbridge intake approve {record.id[:16]} --in {visible(options.quarantine)} --role ROLE --key KEY"
-    )
-    steps.answer(options, "quarantined", _record_body(record), lines)
-    return int(ExitCode.DONE)
+    lines += _next(record, options)
+    return steps.answer(options, "quarantined", _record_body(record), lines)
+
+
+def _next(record: "Contribution", options: argparse.Namespace) -> list[str]:
+    """What a reviewer can do: what has findings of severity error is let out only where somebody says why."""
+    from weighbridge.core.text import visible
+
+    where = f"{record.id[:16]} --in {visible(options.quarantine)} --role ROLE --key KEY"
+    approve, reject = f"weighbridge intake approve {where}", f"weighbridge intake reject {where}"
+    if not record.errors:
+        return [f"next     {approve}"]
+    return [f"next     {reject}", f'or       {approve} --waive "why these findings are accepted"']
 
 
 def _list(options: argparse.Namespace) -> int:
-    from weighbridge.core.text import visible
+    from weighbridge.core.text import counted, visible
 
     quarantine, rules, keyring = _quarantine(options), _rules(options), steps.keyring_of(options)
     states = [_state(quarantine, record, rules, keyring) for record in quarantine.all()]
@@ -143,11 +172,13 @@ def _list(options: argparse.Namespace) -> int:
         f"from {visible(one.record.contributor, 40)}"
         for one in states
     ]
-    steps.answer(options, "listed", {"contributions": rows}, lines or ["nothing is in quarantine"])
-    return int(ExitCode.DONE)
+    last = f"LISTED: {counted(len(rows), 'contribution')}" if rows else "nothing is in quarantine"
+    return steps.answer(
+        options, "listed", {"contributions": rows}, [last] if options.quiet or not lines else lines
+    )
 
 
-def _state(quarantine: "Quarantine", record: "Record", rules: "Rules", keyring: "Keyring") -> "State":
+def _state(quarantine: "Quarantine", record: "Contribution", rules: "Rules", keyring: "Keyring") -> "State":
     from weighbridge.pipeline.release import state_of
 
     return state_of(quarantine, record, rules, keyring, datetime.now(UTC))
@@ -158,12 +189,12 @@ def _show(options: argparse.Namespace) -> int:
     record = quarantine.find(options.contribution)
     quarantine.measure(record)
     state = _state(quarantine, record, _rules(options), steps.keyring_of(options))
-    steps.answer(options, state.word, _body(state), _lines(state, state.word.upper()))
-    return int(ExitCode.DONE)
+    return steps.answer(options, state.word, _body(state), _lines(state, state.word.upper()))
 
 
 def _review(options: argparse.Namespace) -> int:
     from weighbridge.attest.predicates.review import Decision
+    from weighbridge.cli.keys import open_signers
     from weighbridge.core.errors import UsageError
     from weighbridge.pipeline.release import review
 
@@ -175,15 +206,15 @@ def _review(options: argparse.Namespace) -> int:
     quarantine = _quarantine(options)
     state = review(
         quarantine, quarantine.find(options.contribution), Decision(options.verb), options.role,
-        waive or options.comment, steps.signers_of(options), steps.keyring_of(options), _rules(options),
-        waive=waive is not None,
+        waive or options.comment, open_signers(options), steps.keyring_of(options), _rules(options),
+        now=datetime.now(UTC), waive=waive is not None,
     )  # fmt: skip
     word = "APPROVED" if options.verb == "approve" else "REJECTED"
-    steps.answer(options, word.lower(), _body(state), _lines(state, word))
-    return int(ExitCode.DONE)
+    return steps.answer(options, word.lower(), _body(state), _lines(state, word))
 
 
 def _release(options: argparse.Namespace) -> int:
+    from weighbridge.cli.keys import open_signers
     from weighbridge.core.text import visible
     from weighbridge.pipeline.release import release
 
@@ -195,15 +226,15 @@ def _release(options: argparse.Namespace) -> int:
         Path(options.to),
         steps.keyring_of(options),
         _rules(options),
-        steps.signers_of(options),
+        open_signers(options),
+        now=datetime.now(UTC),
     )
     target = Path(options.to) / record.name
     lines = [*_lines(state, "RELEASED"), f"wrote    {visible(str(target))}"]
-    steps.answer(options, "released", {**_body(state), "written": [str(target)]}, lines)
-    return int(ExitCode.DONE)
+    return steps.answer(options, "released", {**_body(state), "written": [str(target)]}, lines)
 
 
-def _record_body(record: "Record") -> dict[str, Any]:
+def _record_body(record: "Contribution") -> dict[str, Any]:
     return {
         "id": record.id,
         "name": record.name,
@@ -237,14 +268,15 @@ def _body(state: "State") -> dict[str, Any]:
     }
 
 
-def _record_lines(record: "Record") -> list[str]:
+def _record_lines(record: "Contribution") -> list[str]:
     from weighbridge.core.text import counted, human_bytes, visible
 
     signed = ", ".join(dict.fromkeys(one.by for one in record.signatures)) or "nobody known"
     lines = [
         f"what     {record.sort.value} from {visible(record.contributor)}, {counted(record.files, 'file')}, {human_bytes(record.size)}",
         f"signed   by {visible(signed)}",
-        f"scan     {record.verdict}, {counted(len(record.findings), 'finding')}",
+        f"policy   {record.verdict} when it came, by signature and scan",
+        f"scan     {counted(len(record.findings), 'finding')}, {len(record.errors)} of severity error",
     ]
     lines += [_finding(one) for one in record.findings[:20]]
     return lines
@@ -261,7 +293,7 @@ def _lines(state: "State", word: str) -> list[str]:
     from weighbridge.core.text import visible
 
     record, votes = state.record, state.tally
-    lines = [f"{word:<9}{record.id[:16]}  {visible(record.name)}", *_record_lines(record)]
+    lines = [f"{f'{word} ':<9}{record.id[:16]}  {visible(record.name)}", *_record_lines(record)]
     lines += [
         f"yes      {visible(vote.by)} as {visible(vote.review.role)}, {vote.review.time}"
         for vote in votes.counted

@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from weighbridge.cli.options import Parser
+from weighbridge.cli import options as shared
 
 if TYPE_CHECKING:
     from weighbridge.trust.keygen import KeyFacts
@@ -22,7 +22,7 @@ EXAMPLES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """new, show and rotate."""
-    verbs = parser.add_subparsers(dest="verb", metavar="new|show|rotate", required=True, parser_class=Parser)
+    verbs = shared.verbs(parser, ("new", "show", "rotate"))
     new = verbs.add_parser("new", help="make a key pair: NAME.key for you alone, NAME.pub for everybody")
     new.add_argument(
         "name",
@@ -30,9 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where the pair goes, a path without ending: release makes release.key and release.pub",
     )
     new.set_defaults(run=run_new)
+    shared.examples(
+        new, "weighbridge key new release", "weighbridge key new release-pq --algorithm ml-dsa-65"
+    )
     show = verbs.add_parser("show", help="say what a private or public key is")
     show.add_argument("file", metavar="KEY.pem", help="a private or a public key")
     show.set_defaults(run=run_show)
+    shared.examples(show, "weighbridge key show release.pub")
     rotate = verbs.add_parser(
         "rotate", help="make a new key for an identity of the keyring, and end the old one's time"
     )
@@ -40,8 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rotate.add_argument(
         "--new", metavar="NAME", required=True, help="where the new pair goes, path without ending"
     )
-    rotate.add_argument("--trust", metavar="DIR", help="the keyring's folder; yours when left out")
+    shared.keyring(rotate)
     rotate.set_defaults(run=run_rotate)
+    shared.examples(rotate, "weighbridge key rotate release@example.org --new release-2027")
     for verb in (new, rotate):
         verb.add_argument(
             "--algorithm",
@@ -57,14 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
     for verb in (new, show, rotate):
         verb.add_argument("--password-file", metavar="FILE", help="a file that holds the key's password")
-        verb.add_argument(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            choices=("human", "json"),
-            default="human",
-            help="how to print the answer: human (default) or json",
-        )
+        shared.output(verb, shared.BOTH)
 
 
 def run_new(options: argparse.Namespace) -> int:
@@ -129,18 +127,10 @@ def _new_password(options: argparse.Namespace) -> str | None:
 
 
 def _say(options: argparse.Namespace, facts: "KeyFacts", lines: list[str], **more: object) -> int:
+    from weighbridge.cli.output import tell
     from weighbridge.core.text import visible
-    from weighbridge.core.wire import write_json
 
-    if options.format == "json":
-        body = {"algorithm": facts.algorithm, "fingerprint": facts.fingerprint, "hint": facts.hint, **more}
-        print(write_json(body, indent=2).decode())
-        return 0
-    for line in [
-        *lines,
-        f"type     {facts.algorithm}",
-        f"key      {facts.fingerprint}",
-        f"hint     {facts.hint}",
-    ]:
-        print(visible(line))
-    return 0
+    body = {"algorithm": facts.algorithm, "fingerprint": facts.fingerprint, "hint": facts.hint, **more}
+    rows = [("type", facts.algorithm), ("key", facts.fingerprint), ("hint", facts.hint)]
+    told = [*lines, *(f"{word:<8} {text}" for word, text in rows)]
+    return tell(options, body, [visible(line) for line in told], verdict=-2)

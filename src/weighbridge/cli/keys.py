@@ -4,18 +4,24 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weighbridge.core.durable import refuse_no_folder
 from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
+from weighbridge.core.value import replace
 from weighbridge.sign.anchor import Anchor, CertificateAnchor, SigstoreAnchor, TimestampAuthority
 from weighbridge.sign.signer import AnySigner, open_signer
 from weighbridge.store import read_beside
 from weighbridge.trust.keyring import Keyring, from_public_key, keyring_dir
+
+if TYPE_CHECKING:
+    from weighbridge.sign.bundle import Bundle
 
 MAX_MATERIAL = 32 * 1024**2
 
@@ -25,10 +31,10 @@ def keyring_of_options(options: argparse.Namespace) -> Keyring | None:
 
     With `--root`, `--by` names the leaf certificates that count; with `--trusted-root` the keyless identity.
     """
-    anchors: list[Anchor] = [public_key(path, _name_of(path, options)) for path in options.key or ()]
-    for path in options.root or ():
-        names = tuple(options.by or ())
-        crls = tuple(material(crl) for crl in options.crl or ())
+    anchors: list[Anchor] = [public_key(path, _name_of(path, options)) for path in _given(options, "key")]
+    for path in _given(options, "root"):
+        names = _given(options, "by")
+        crls = tuple(material(crl) for crl in _given(options, "crl"))
         anchors.append(
             CertificateAnchor(
                 name=names[0] if names else Path(path).stem,
@@ -37,19 +43,44 @@ def keyring_of_options(options: argparse.Namespace) -> Keyring | None:
                 crls_pem=crls,
             )
         )
-    if options.trusted_root:
+    if getattr(options, "trusted_root", None):
         anchors.append(_keyless(options))
     authorities = tuple(
-        TimestampAuthority(name=Path(path).stem, roots_pem=certificates(path)) for path in options.tsa or ()
+        TimestampAuthority(name=Path(path).stem, roots_pem=certificates(path))
+        for path in _given(options, "tsa")
     )
     return Keyring(anchors=tuple(anchors), authorities=authorities) if anchors or authorities else None
 
 
+def _given(options: argparse.Namespace, name: str) -> tuple[str, ...]:
+    """What was given of an option that may be given several times; not every command has each."""
+    return tuple(getattr(options, name, None) or ())
+
+
+def recallers(options: argparse.Namespace) -> tuple[Anchor, ...]:
+    """Whom the command line lets call back (`--recall-key`); no other option gives anybody that role."""
+    return tuple(public_key(path, Path(path).name, ("recall",)) for path in _given(options, "recall_key"))
+
+
 def _name_of(path: str, options: argparse.Namespace) -> str:
     """A key given by hand is called by its file; `--by` with one key names it."""
-    if options.by and len(options.by) == 1 and len(options.key) == 1:
-        return str(options.by[0])
-    return Path(path).name
+    names = _given(options, "by")
+    return names[0] if len(names) == 1 == len(options.key) else Path(path).name
+
+
+def signed_by_given(
+    bundles: "Sequence[Bundle]", options: argparse.Namespace, now: datetime
+) -> tuple[str, str]:
+    """`pass`, `fail` or `unknown`, and why: has one of the public keys of `--key` signed it?"""
+    from weighbridge.core.evidence import Outcome
+    from weighbridge.sign.verify import check_signer
+
+    if not options.key:
+        return "unknown", "not checked: no --key was given"
+    anchors = [public_key(path, Path(path).name) for path in options.key]
+    checks = [check_signer(bundle, anchors, (), now) for bundle in bundles]
+    good = [check for check in checks if check.outcome is Outcome.PASS]
+    return ("pass", f"by {good[0].by}") if good else ("fail", checks[0].why)
 
 
 def _keyless(options: argparse.Namespace) -> SigstoreAnchor:
@@ -88,11 +119,11 @@ def certificates(path: str) -> bytes:
     return data
 
 
-def public_key(path: str, name: str) -> Anchor:
+def public_key(path: str, name: str, roles: tuple[str, ...] = ()) -> Anchor:
     """A public key from disk under a name. Raises `TrustError` (`key-unreadable`, …)."""
     data = material(path)
     with about(path):
-        return from_public_key(data, name)
+        return replace(from_public_key(data, name), roles=roles)
 
 
 @contextmanager
@@ -109,8 +140,8 @@ def about(path: str) -> Iterator[None]:
 
 
 def open_signers(options: argparse.Namespace) -> list[AnySigner]:
-    """The signers of `--key`; the password is asked for only when a key needs one and nobody said it."""
-    return [_open(uri, options) for uri in options.key]
+    """The signers of `--key`, none where none is named; a password is asked for only where a key needs one that nobody said."""
+    return [_open(uri, options) for uri in options.key or ()]
 
 
 def _open(uri: str, options: argparse.Namespace) -> AnySigner:

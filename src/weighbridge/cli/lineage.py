@@ -23,68 +23,86 @@ EXAMPLES = (
     "weighbridge lineage descendants hf:datasets/acme/support",
     "weighbridge lineage infer ./unknown-model",
 )
-FORMATS = ("human", "json")
-VERBS = "ancestors|descendants|path|import|add|remember|infer"
+VERBS = ("ancestors", "descendants", "path", "import", "add", "remember", "infer")
 WHAT = "algorithm:hex, hf:org/name, name:… or a model's folder or file, which is then measured"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The seven verbs."""
-    verbs = parser.add_subparsers(dest="verb", metavar=VERBS, required=True, parser_class=shared.Parser)
-    for name, text in (("ancestors", "what it is made of"), ("descendants", "what came of it")):
-        verb = verbs.add_parser(name, help=text)
-        verb.add_argument("what", metavar="WHAT", help=WHAT)
-        verb.add_argument(
-            "--limit", metavar="N", type=shared.positive, default=100, help="rows to list, 100 when left out"
-        )
-        verb.set_defaults(run=run_ask)
+    verbs = shared.verbs(parser, VERBS)
+    _asking(verbs.add_parser("ancestors", help="what it is made of"), "ancestors ./chat-7b")
+    _asking(
+        verbs.add_parser("descendants", help="what came of it"),
+        "descendants hf:datasets/acme/support --limit 20",
+    )
     path = verbs.add_parser("path", help="how two things hang together")
     path.add_argument("what", metavar="ONE", help=WHAT)
     path.add_argument("other", metavar="OTHER", help="the same")
     path.set_defaults(run=run_path)
-    taking = verbs.add_parser("import", help="take in cards, edges and bundles")
-    taking.add_argument(
-        "files", metavar="FILE", nargs="+", help="a file of one a line (.jsonl), or a folder of READMEs"
-    )
-    taking.add_argument(
-        "--own", action="store_true", help="edges of the files are our own: their grades stand as they are"
-    )
-    taking.set_defaults(run=run_import)
-    adding = verbs.add_parser("add", help="take in the statements that lie beside a model, or one edge")
-    adding.add_argument("files", metavar="MODEL", nargs="*", help="a model, or a file of its statements")
-    adding.add_argument(
-        "--edge", nargs=3, metavar=("CHILD", "RELATION", "PARENT"), help="one edge by your own word: declared"
-    )
-    adding.set_defaults(run=run_add)
-    for verb in (taking, adding):
-        _trust(verb)
-    known = verbs.add_parser("remember", help="keep what a model's tensors look like")
-    known.add_argument("model", metavar="MODEL", help="a model's folder or file")
-    known.add_argument(
-        "--name", metavar="NAME", help="what it is: hf:org/name@revision, hf:org/name or name:…"
-    )
-    known.set_defaults(run=run_remember)
-    inferring = verbs.add_parser("infer", help="find likely parents among the models that are remembered")
-    inferring.add_argument("model", metavar="MODEL", help="a model's folder or file")
-    inferring.add_argument("--name", metavar="NAME", help="what it says it is, for what cards declare of it")
-    inferring.add_argument(
-        "--record", action="store_true", help="put what is found into the lineage, as inferred"
-    )
-    inferring.set_defaults(run=run_infer)
-    for verb in verbs.choices.values():
-        shared.output(verb, FORMATS)
-        verb.add_argument(
-            "--db", metavar="URL", help="the lineage: a file or postgresql://…; yours when left out"
-        )
-        if verb not in (taking,):
+    shared.examples(path, "weighbridge lineage path ./chat-7b hf:acme/base-7b")
+    _importing(verbs.add_parser("import", help="take in cards, edges and bundles"))
+    _adding(verbs.add_parser("add", help="take in the statements that lie beside a model, or one edge"))
+    _remembering(verbs.add_parser("remember", help="keep what a model's tensors look like"))
+    _inferring(verbs.add_parser("infer", help="find likely parents among the models that are remembered"))
+    place = shared.value("--db", "URL", "the lineage: a file or postgresql://…; yours when left out")
+    for name, verb in verbs.choices.items():
+        shared.output(verb, shared.BOTH)
+        shared.add(verb, [place])
+        if name != "import":
             shared.limits(verb)
 
 
-def _trust(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--key", metavar="PUBLIC.pem", action="append", help="trust this public key")
-    parser.add_argument(
-        "--trust", metavar="DIR", help="the keyring's folder; yours when left out, unless keys are given"
+def _asking(verb: argparse.ArgumentParser, example: str) -> None:
+    verb.add_argument("what", metavar="WHAT", help=WHAT)
+    rows = "rows to list, 100 when left out"
+    shared.add(verb, [shared.value("--limit", "N", rows, type=shared.positive, default=100)])
+    verb.set_defaults(run=run_ask)
+    shared.examples(verb, f"weighbridge lineage {example}")
+
+
+def _importing(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "files", metavar="FILE", nargs="+", help="a file of one a line (.jsonl), or a folder of READMEs"
     )
+    own = "edges of the files are our own: their grades stand as they are"
+    shared.add(verb, [shared.switch("--own", own)])
+    verb.set_defaults(run=run_import)
+    shared.trust(verb, "--key", "--trust")
+    shared.examples(verb, "weighbridge lineage import cards.jsonl", "weighbridge lineage import ./readmes")
+
+
+def _adding(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("files", metavar="MODEL", nargs="*", help="a model, or a file of its statements")
+    verb.add_argument(
+        "--edge", nargs=3, metavar=("CHILD", "RELATION", "PARENT"), help="one edge by your own word: declared"
+    )
+    verb.set_defaults(run=run_add)
+    shared.trust(verb, "--key", "--trust")
+    shared.examples(
+        verb,
+        "weighbridge lineage add ./chat-7b --key builder.pub",
+        "weighbridge lineage add --edge name:chat-7b fine_tuned_from hf:acme/base-7b",
+    )
+
+
+NAME = "hf:org/name@revision, hf:org/name or name:…"
+
+
+def _remembering(verb: argparse.ArgumentParser) -> None:
+    shared.model(verb)
+    shared.add(verb, [shared.value("--name", "NAME", f"what it is: {NAME}")])
+    verb.set_defaults(run=run_remember)
+    shared.examples(verb, "weighbridge lineage remember ./base-7b --name hf:acme/base-7b@4f1c")
+
+
+def _inferring(verb: argparse.ArgumentParser) -> None:
+    shared.model(verb)
+    shared.add(verb, (
+        shared.value("--name", "NAME", "what it says it is, for what cards declare of it"),
+        shared.switch("--record", "put what is found into the lineage, as inferred"),
+    ))  # fmt: skip
+    verb.set_defaults(run=run_infer)
+    shared.examples(verb, "weighbridge lineage infer ./unknown-model --name hf:acme/chat-7b")
 
 
 # ------------------------------------------------------------------------------------------------------- questions
@@ -180,7 +198,8 @@ def run_add(options: argparse.Namespace) -> int:
     lines += [
         f"?    {visible(place)}: {visible(why, 200)} [{code}]" for place, code, why in fed.problems[:20]
     ]
-    return _say(options, facts, lines, 3 if fed.problems or fed.added.own else 0)
+    lines += [f"!    {counted(fed.added.own, 'self-parent')}, kept apart"] if fed.added.own else []
+    return _say(options, facts, lines, 3 if fed.problems or fed.added.own else 0, verdict=0)
 
 
 def _statements(path: Path) -> "tuple[Bundle, ...]":
@@ -198,19 +217,13 @@ def _statements(path: Path) -> "tuple[Bundle, ...]":
 def _judge(options: argparse.Namespace) -> Any:
     """Who signed a bundle, by the keyring."""
     from weighbridge.attest.attestation import judge_one
-    from weighbridge.cli.keys import public_key, trust_dir
-    from weighbridge.trust.keyring import load_keyring
+    from weighbridge.cli.request import chosen_keyring, chosen_policy
 
-    anchors: Any = [public_key(path, Path(path).name) for path in options.key or ()]
-    authorities: Any = ()
-    folder = trust_dir(options.trust, None)
-    if options.trust or (not anchors and folder.is_dir()):
-        keyring = load_keyring(folder)
-        anchors, authorities = [*anchors, *keyring.anchors], keyring.authorities
+    keyring = chosen_keyring(options, chosen_policy(None, ()), None)
     now = datetime.now(UTC)
 
     def judge(bundle: "Bundle") -> "Attestation":
-        return judge_one(bundle, anchors, authorities, now)
+        return judge_one(bundle, keyring.anchors, keyring.authorities, now)
 
     return judge
 
@@ -346,7 +359,7 @@ def _inferred_lines(
 
     lines = [_shown(name)]
     lines += [
-        f"├─ likely kin  {_shown(one.name):<40}  {one.equal:.0%} equal, {one.alike:.0%} alike (likeness {one.likeness:.2f})  ? inferred"
+        f"├─ likely kin  {_shown(one.name):<32}  {one.equal:.0%} equal, {one.alike:.0%} alike  ? inferred"
         for one in found[:20]
     ]
     words = {
@@ -354,7 +367,7 @@ def _inferred_lines(
         "false": "✗ the weights have nothing to do with it",
         "unknown": "? not remembered here, or an adapter: not compared",
     }
-    lines += [f"├─ declared    {_shown(parent):<40}  {words[word]}" for parent, word, _ in claims]
+    lines += [f"├─ declared    {_shown(parent):<32}  {words[word]}" for parent, word, _ in claims]
     if missing:
         lines.append("├─ missing     none of the likely kin is declared  ?")
     if not found:
@@ -395,7 +408,7 @@ def _keys(text: str, options: argparse.Namespace) -> tuple[str, ...]:
         raise UsageError(
             "no-such-path",
             f'there is nothing at "{_shown(text)}", and it is neither a digest nor a name',
-            "hf:org/name",
+            "hf:org/name, name:NAME, sha256:…, or a path that is there",
         ) from None
 
 
@@ -427,13 +440,10 @@ def _shown(text: str) -> str:
     return visible(text, 100)
 
 
-def _say(options: argparse.Namespace, facts: dict[str, Any], lines: list[str], code: int) -> int:
-    from weighbridge.cli.output import write
-    from weighbridge.core.wire import write_json
+def _say(
+    options: argparse.Namespace, facts: dict[str, Any], lines: list[str], code: int, verdict: int = -1
+) -> int:
+    from weighbridge.cli.output import schema, tell
 
-    if options.format == "json":
-        document = {"schema": "weighbridge.lineage/v1", "command": f"lineage {options.verb}", **facts}
-        write(write_json(document, indent=2).decode(), options.output)
-    else:
-        write("\n".join(lines[-1:] if options.quiet else lines), options.output)
-    return code
+    document = {"schema": schema("lineage"), "command": f"lineage {options.verb}", **facts}
+    return tell(options, document, lines, code=code, verdict=verdict)

@@ -43,10 +43,8 @@ def measured(
 ) -> Measured:
     """Open and measure one model, with a progress line where one is wanted; signatures beside it are left out."""
     from weighbridge.check import bundles_of
-    from weighbridge.cli.output import refuse_output
     from weighbridge.measure.graphs import graph_examiner, graphs_of
 
-    refuse_output(options.output)
     _, signatures = bundles_of(Path(path))
     artifact = open_artifact(path, links=Links(options.links), exclude=signatures)
     with progress_line([path], options) as progress:

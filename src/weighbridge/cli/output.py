@@ -1,14 +1,19 @@
-"""Where an answer goes: standard output or a file; and the exit code that says the same."""
+"""Where an answer goes: standard output or a file; and the exit code that says the same.
+
+`-q`, `-v`, `--color` and `--format json` are kept here, for every command: `emit` for reports, `tell` for everything else.
+"""
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from weighbridge.cli.options import columns
 from weighbridge.core.durable import refuse_no_folder, write_file
 from weighbridge.core.errors import ExitCode, UsageError
+from weighbridge.core.pattern import late
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
 
@@ -37,6 +42,84 @@ def emit(report: Report, options: argparse.Namespace) -> int:
     if options.output and options.format != "human" and sys.stderr.isatty():
         sys.stderr.write(f"{report.verdict.decision}: see {options.output}\n")
     return code
+
+
+def schema(command: str) -> str:
+    """The name of the document that a command prints; `-answer` where a kind of statement has the command's own word."""
+    return f"weighbridge.{command}{'-answer' if command in _STATED else ''}/v1"
+
+
+_STATED = frozenset({"plan", "recall", "run", "transform"})
+
+
+def tell(
+    options: argparse.Namespace,
+    document: Any,
+    lines: Sequence[str],
+    *,
+    code: int = 0,
+    verdict: int = 0,
+    talk: bool = False,
+) -> int:
+    """One JSON document, or lines for people; returns the code.
+
+    lines    made visible already
+    verdict  which of the lines says what came of it: `--quiet` prints that one alone
+    talk     the lines go to standard error, where standard output belongs to another program
+    """
+    if options.format == "json":
+        from weighbridge.core.wire import write_json
+
+        write(write_json(document, indent=2).decode("utf-8", "surrogateescape"), options.output)
+    elif lines:
+        shown = (
+            [lines[verdict]]
+            if options.quiet
+            else [part for line in lines for part in _wrapped(line, options)]
+        )
+        if colored(options.color, options.output, sys.stderr if talk else sys.stdout):
+            shown = [_painted(line, code) for line in shown]
+        if talk and not options.output:
+            sys.stderr.write("".join(f"{line}\n" for line in shown))
+        else:
+            write("\n".join(shown), options.output)
+    return code
+
+
+_LABEL = late(r"\s*[^\s]+(?:  +|\s)|\s*")
+_MARK = late(r"(^\s*(?:[├└]─ )?|  )([✓✗?])(?= |$)")
+_VERDICT = late(r"[A-Z][A-Z]+(?: [A-Z]+)*")
+_CODES = {0: "1;32", 1: "1;31", 3: "1;33"}
+_MARKS = {"✓": "32", "✗": "31", "?": "33"}
+
+
+def _wrapped(line: str, options: argparse.Namespace) -> list[str]:
+    """Folded at the terminal's width; what is written elsewhere, or is a command to be pasted, stays one line."""
+    known = bool(os.environ.get("COLUMNS")) or sys.stdout.isatty()
+    if options.output or not known or len(line) <= columns() or "weighbridge " in line:
+        return [line]
+    from textwrap import wrap
+
+    label = _LABEL.match(line)
+    indent = " " * min(label.end() if label else 0, 20)
+    if max(map(len, line.split())) > columns() - len(indent):  # a digest, which is to be copied
+        return [line]
+    return wrap(line, columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _painted(line: str, code: int) -> str:
+    """The word of the verdict and the marks, in colour."""
+    line = _MARK.sub(lambda found: f"{found[1]}\x1b[{_MARKS[found[2]]}m{found[2]}\x1b[0m", line)
+    paint = _CODES.get(code)
+    return (
+        _VERDICT.sub(lambda found: f"\x1b[{paint}m{found[0]}\x1b[0m", line, count=1)
+        if _begins(line) and paint
+        else line
+    )
+
+
+def _begins(line: str) -> bool:
+    return _VERDICT.match(line) is not None
 
 
 def _pages(report: Report) -> "dict[str, RulePage]":
@@ -93,9 +176,9 @@ def _leave(data: bytes, path: Path) -> None:
         path.write_bytes(data)
 
 
-def colored(choice: str, output: str | None) -> bool:
+def colored(choice: str, output: str | None, stream: TextIO | None = None) -> bool:
     """Colour only on a capable terminal, unless it was asked for (https://no-color.org)."""
     if choice != "auto":
         return choice == "always"
     capable = os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
-    return capable and not output and sys.stdout.isatty()
+    return capable and not output and (stream or sys.stdout).isatty()

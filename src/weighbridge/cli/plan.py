@@ -12,7 +12,7 @@ from weighbridge.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from weighbridge.pipeline.access import Access
-    from weighbridge.pipeline.plan import Standing
+    from weighbridge.pipeline.plan import PlanState
 
 EXAMPLES = (
     "weighbridge plan make --name triage-2026 --data ./data --code . --approvals safety=1,lead=1 --until 2027-03-31 --key me.key",
@@ -23,44 +23,46 @@ EXAMPLES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """make, approve, reject, show."""
-    commands = parser.add_subparsers(dest="verb", metavar="make|approve|reject|show", required=True)
-    making = commands.add_parser("make", help="write and sign a plan")
-    group = making.add_argument_group("Plan")
-    group.add_argument("--name", metavar="NAME", required=True, help="what the plan is called")
-    group.add_argument(
-        "--step", metavar="STEP", default="train", help="the step that may run; train when left out"
-    )
-    group.add_argument(
-        "--data",
-        metavar="PATH|DIGEST",
-        action="append",
-        help="data that may go in; may be given several times",
-    )
-    group.add_argument("--base", metavar="PATH|DIGEST", action="append", help="a model to start from")
-    group.add_argument(
-        "--code", metavar="COMMIT|PATH", action="append",
-        help="the code that may run: a git commit, a repository's folder for its commit, or other files",
-    )  # fmt: skip
-    group.add_argument(
-        "--approvals", metavar="ROLE=N,…", required=True, help="how many people of which roles must approve"
-    )
-    group.add_argument("--until", metavar="DATE", type=shared.day, required=True, help="the last day (UTC)")
-    group.add_argument("--out", metavar="FILE", help="where the plan goes; NAME.plan.jsonl when left out")
-    steps.signer(making)
-    for word, help_text in (("approve", "add your approval to a plan"), ("reject", "say no to a plan")):
-        reviewing = commands.add_parser(word, help=help_text)
+    verbs = shared.verbs(parser, ("make", "approve", "reject", "show"))
+    _making(verbs.add_parser("make", help="write and sign a plan"))
+    for word, text in (("approve", "add your approval to a plan"), ("reject", "say no to a plan")):
+        reviewing = verbs.add_parser(word, help=text)
         reviewing.add_argument("plan", metavar="PLAN", help="the plan's file")
-        group = reviewing.add_argument_group("Review")
-        group.add_argument(
-            "--role", metavar="ROLE", required=True, help="in which role; the keyring must give it to you"
+        role = "in which role; the keyring must give it to you"
+        shared.group(reviewing, "Review", (
+            shared.value("--role", "ROLE", role, required=True),
+            shared.value("--comment", "TEXT", "what to say about it", default=""),
+        ))  # fmt: skip
+        shared.signer(reviewing)
+        shared.examples(
+            reviewing, f"weighbridge plan {word} triage-2026.plan.jsonl --role safety --key cleo.key"
         )
-        group.add_argument("--comment", metavar="TEXT", default="", help="what to say about it")
-        steps.signer(reviewing)
-    showing = commands.add_parser("show", help="say what a plan allows and who has approved it")
+    showing = verbs.add_parser("show", help="say what a plan allows and who has approved it")
     showing.add_argument("plan", metavar="PLAN", help="the plan's file")
-    for command in commands.choices.values():
-        steps.believed(command)
-        steps.output(command)
+    shared.examples(showing, "weighbridge plan show triage-2026.plan.jsonl")
+    for verb in verbs.choices.values():
+        shared.believed(verb)
+        shared.output(verb, shared.BOTH)
+
+
+def _making(verb: argparse.ArgumentParser) -> None:
+    shared.group(verb, "Plan", (
+        shared.value("--name", "NAME", "what the plan is called", required=True),
+        shared.value("--step", "STEP", "the step that may run; train when left out", default="train"),
+        shared.many("--data", "PATH|DIGEST", "data that may go in; may be given several times"),
+        shared.many("--base", "PATH|DIGEST", "a model to start from"),
+        shared.many("--code", "COMMIT|PATH",
+                    "the code that may run: a git commit, a repository's folder for its commit, or other files"),
+        shared.value("--approvals", "ROLE=N,…", "how many people of which roles must approve", required=True),
+        shared.value("--until", "DATE", "the last day (UTC)", type=shared.day, required=True),
+        shared.value("--out", "FILE", "where the plan goes; NAME.plan.jsonl when left out"),
+    ))  # fmt: skip
+    shared.signer(verb)
+    shared.examples(
+        verb,
+        "weighbridge plan make --name triage-2026 --data ./data --approvals safety=1,lead=1 --until 2027-03-31 --key me.key",
+        "weighbridge plan make --name tune --data ./data --base ./base --code . --approvals lead=2 --until 2027-03-31 --key me.key",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -77,6 +79,7 @@ def _access(options: argparse.Namespace) -> "Access | None":
 
 def _make(options: argparse.Namespace) -> int:
     from weighbridge.attest.predicates.plan import Plan
+    from weighbridge.cli.keys import open_signers
     from weighbridge.core.text import visible
     from weighbridge.pipeline import plan as plans
 
@@ -92,15 +95,16 @@ def _make(options: argparse.Namespace) -> int:
         cedar=access.digest if access else "",
     )
     target = Path(options.out or f"{_plain(options.name)}.plan.jsonl")
-    digest = plans.make(plan, steps.signers_of(options), target)
+    digest = plans.make(plan, open_signers(options), target)
     wanted = ", ".join(f"{role} {count}" for role, count in plan.approvals)
     lines = [
         f"PLANNED  {visible(plan.name)}  {digest}",
         f"wrote    {visible(str(target))}",
         f"next     weighbridge plan approve {visible(str(target))} --role ROLE --key KEY   ({visible(wanted)})",
     ]
-    steps.answer(options, "made", {"plan": digest, "written": [str(target)], "says": _said(plan)}, lines)
-    return int(ExitCode.DONE)
+    return steps.answer(
+        options, "made", {"plan": digest, "written": [str(target)], "says": _said(plan)}, lines
+    )
 
 
 def _plain(name: str) -> str:
@@ -128,16 +132,16 @@ def _code(text: str) -> Any:
 
 def _review(options: argparse.Namespace) -> int:
     from weighbridge.attest.predicates.review import Decision
+    from weighbridge.cli.keys import open_signers
     from weighbridge.pipeline import plan as plans
 
     standing = plans.review(
-        Path(options.plan), Decision(options.verb), options.role, options.comment, steps.signers_of(options),
-        steps.keyring_of(options), _access(options),
+        Path(options.plan), Decision(options.verb), options.role, options.comment, open_signers(options),
+        steps.keyring_of(options), _access(options), now=datetime.now(UTC),
     )  # fmt: skip
     word = "APPROVED" if options.verb == "approve" else "REJECTED"
     verdict = "approved" if options.verb == "approve" else "rejected"
-    steps.answer(options, verdict, _body(standing), _lines(standing, word))
-    return int(ExitCode.DONE)
+    return steps.answer(options, verdict, _body(standing), _lines(standing, word))
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -146,11 +150,21 @@ def _show(options: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     standing = plans.load(Path(options.plan), steps.keyring_of(options), now)
     over = plans.is_over(standing.plan, now)
-    ready = not standing.reasons and not over
-    word = "READY" if ready else "OVER" if over else "WAITING"
-    lines = _lines(standing, word)
-    steps.answer(options, word.lower(), {**_body(standing), "over": over}, lines)
-    return int(ExitCode.DONE if ready else ExitCode.REFUSED)
+    word, code = _word(standing, over=over)
+    return steps.answer(
+        options, word.lower(), {**_body(standing), "over": over}, _lines(standing, word), int(code)
+    )
+
+
+def _word(standing: "PlanState", *, over: bool) -> tuple[str, ExitCode]:
+    """A plan that only waits for somebody is not refused: nobody can say yet whether it will be."""
+    if over:
+        return "OVER", ExitCode.REFUSED
+    codes = {one.code for one in standing.reasons}
+    if not codes:
+        return "READY", ExitCode.DONE
+    waits = codes <= {"approval-missing", "approval-left-out", "review-unread"}
+    return ("WAITING", ExitCode.UNDECIDED) if waits else ("REFUSED", ExitCode.REFUSED)
 
 
 def _said(plan: Any) -> dict[str, Any]:
@@ -159,7 +173,7 @@ def _said(plan: Any) -> dict[str, Any]:
     return predicate.write(plan)
 
 
-def _body(standing: "Standing") -> dict[str, Any]:
+def _body(standing: "PlanState") -> dict[str, Any]:
     return {
         "plan": standing.digest,
         "says": _said(standing.plan),
@@ -176,7 +190,7 @@ def _body(standing: "Standing") -> dict[str, Any]:
     }
 
 
-def _lines(standing: "Standing", word: str) -> list[str]:
+def _lines(standing: "PlanState", word: str) -> list[str]:
     from weighbridge.core.text import visible
     from weighbridge.report.summary import short_digest
 
@@ -192,4 +206,4 @@ def _lines(standing: "Standing", word: str) -> list[str]:
         for vote in votes.counted
     ]
     lines += [f"no       {visible(vote.by)}: {visible(vote.review.comment)}" for vote in votes.rejected]
-    return [*lines, *(f"wanted   {one.why}   [{one.code}]" for one in standing.reasons)]
+    return [*lines, *(f"why      {one.why}   [{one.code}]" for one in standing.reasons)]

@@ -18,103 +18,85 @@ EXAMPLES = (
     'weighbridge recall add ./xray-data --kind dataset --reason "labels were poisoned" --signing-key recall.key',
     "weighbridge recall update recalls.jsonl",
 )
-SCHEMA = "weighbridge.recall/v1"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """add, lift, issue, show, update."""
-    commands = parser.add_subparsers(
-        dest="verb", metavar="add|lift|issue|show|update", required=True, parser_class=shared.Parser
+    verbs = shared.verbs(parser, ("add", "lift", "issue", "show", "update"))
+    _adding(verbs.add_parser("add", help="write the next version of a list, with one thing more"))
+    lifting = verbs.add_parser("lift", help="write the next version, without one thing")
+    _target_options(lifting)
+    _writing(lifting)
+    shared.examples(lifting, "weighbridge recall lift ./xray-data --kind dataset --signing-key recall.key")
+    issuing = verbs.add_parser("issue", help="write the next version with the same in it, to keep it fresh")
+    _writing(issuing)
+    shared.examples(issuing, "weighbridge recall issue --next-in 7 --signing-key recall.key")
+    showing = verbs.add_parser("show", help="say what a list calls back, who signed it and how old it is")
+    seen = "a list; what this machine remembers when left out"
+    showing.add_argument("list", metavar="FILE", nargs="?", help=seen)
+    shared.examples(
+        showing, "weighbridge recall show", "weighbridge recall show recalls.jsonl --recall-key recall.pub"
     )
-    what = "a model's or data set's folder, file or digest; PUBLIC.pem; name@version"
-    adding = commands.add_parser("add", help="write the next version of a list, with one thing more")
-    adding.add_argument("target", metavar="TARGET", help=what)
-    adding.add_argument(
-        "--reason", metavar="TEXT", required=True, help="why, in one line, for whoever is refused"
-    )
-    adding.add_argument("--warn", action="store_true", help="warn only: the answer becomes UNKNOWN, not FAIL")
-    adding.add_argument(
-        "--since",
-        metavar="DAY",
-        type=shared.day,
-        help="from when on it is bad; what a trusted time proves to be older stands",
-    )
-    lifting = commands.add_parser("lift", help="write the next version, without one thing")
-    lifting.add_argument("target", metavar="TARGET", help=what)
-    issuing = commands.add_parser(
-        "issue", help="write the next version with the same in it, to keep it fresh"
-    )
-    for command in (adding, lifting):
-        command.add_argument(
-            "--kind",
-            choices=("model", "dataset", "signer", "tool"),
-            default="model",
-            help="what TARGET is; model when left out",
-        )
-    adding.add_argument(
-        "--lineage",
-        metavar="DB",
-        help="say what comes of it by this lineage; the policy's when left out",
-    )
-    for command in (adding, lifting, issuing):
-        _writing(command)
-    showing = commands.add_parser("show", help="say what a list calls back, who signed it and how old it is")
-    showing.add_argument(
-        "list", metavar="FILE", nargs="?", help="a list; what this machine remembers when left out"
-    )
-    updating = commands.add_parser(
+    updating = verbs.add_parser(
         "update", help="remember a list on this machine; an older one than was seen is refused"
     )
     updating.add_argument("list", metavar="FILE", help="the list")
-    for command in (adding, lifting, issuing, showing, updating):
-        shared.output(command, ("human", "json"))
-        shared.trust(command)
-        shared.policy(command)
+    shared.examples(updating, "weighbridge recall update recalls.jsonl --recall-key recall.pub")
+    for verb in verbs.choices.values():
+        shared.output(verb, shared.BOTH)
+        shared.trust(verb)
+        shared.group(verb, "Evidence", [shared.RECALL_KEY])
+        shared.policy(verb)
 
 
-def _writing(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("List")
-    group.add_argument("--list", metavar="FILE", default="recalls.jsonl", help="the list (recalls.jsonl)")
-    group.add_argument(
-        "--next-in", metavar="DAYS", type=shared.positive, help="promise the next list within so many days"
+def _target_options(verb: argparse.ArgumentParser) -> None:
+    what = "a model's or data set's folder, file or digest; PUBLIC.pem; name@version"
+    verb.add_argument("target", metavar="TARGET", help=what)
+    kinds = ("model", "dataset", "signer", "tool")
+    verb.add_argument("--kind", choices=kinds, default="model", help="what TARGET is; model when left out")
+
+
+def _adding(verb: argparse.ArgumentParser) -> None:
+    _target_options(verb)
+    shared.add(verb, (
+        shared.value("--reason", "TEXT", "why, in one line, for whoever is refused", required=True),
+        shared.switch("--warn", "warn only: the answer becomes UNKNOWN, not FAIL"),
+        shared.value("--since", "DAY", "from when on it is bad; what a trusted time proves to be older stands",
+                     type=shared.day),
+        shared.value("--lineage", "DB", "say what comes of it by this lineage; the policy's when left out"),
+    ))  # fmt: skip
+    _writing(verb)
+    shared.examples(
+        verb,
+        'weighbridge recall add ./xray-data --kind dataset --reason "labels were poisoned" --signing-key recall.key',
+        'weighbridge recall add stolen.pub --kind signer --reason "laptop stolen" --since 2026-11-01 --signing-key recall.key',
     )
-    group.add_argument(
-        "--log-size",
-        metavar="N",
-        type=shared.positive,
-        help="entries of the log by now, a clock that cannot be set back",
-    )
-    group.add_argument(
-        "--signing-key",
-        metavar="KEY",
-        action="append",
-        required=True,
-        help="sign with this private key, pkcs11: URI or sigstore:",
-    )
-    group.add_argument(
-        "--password-file", metavar="FILE", help="the key's password; else WEIGHBRIDGE_PASSWORD or asked"
-    )
-    command.set_defaults(certificate=None, trust_config=None, identity_token=None)
+
+
+def _writing(verb: argparse.ArgumentParser) -> None:
+    shared.group(verb, "List", (
+        shared.value("--list", "FILE", "the list (recalls.jsonl)", default="recalls.jsonl"),
+        shared.value("--next-in", "DAYS", "promise the next list within so many days", type=shared.positive),
+        shared.value("--log-size", "N", "entries of the log by now, a clock that cannot be set back",
+                     type=shared.positive),
+    ))  # fmt: skip
+    shared.signer(verb, flag="--signing-key")
 
 
 def run(options: argparse.Namespace) -> int:
     """One of the five."""
-    from weighbridge.cli.output import refuse_output
 
-    refuse_output(options.output)
     return {"show": _show, "update": _update}.get(options.verb, _write)(options)
 
 
 def _keyring(options: argparse.Namespace) -> "Keyring":
-    """Whom this machine believes; a key of the command line may call back, since it was named for that."""
+    """Whom this machine believes, and who may call back by `--recall-key`; here only lists are judged."""
+    from weighbridge.cli.keys import recallers
     from weighbridge.cli.request import chosen_keyring, chosen_policy
     from weighbridge.core.value import replace
 
     keyring = chosen_keyring(options, chosen_policy(options.policy, ()), None)
-    if not (options.key or options.root or options.trusted_root):
-        return keyring
-    anchors = tuple(replace(one, roles=tuple({*one.roles, "recall"})) for one in keyring.anchors)
-    return replace(keyring, anchors=anchors)
+    return replace(keyring, anchors=(*recallers(options), *keyring.anchors))
 
 
 def _write(options: argparse.Namespace) -> int:
@@ -136,8 +118,7 @@ def _write(options: argparse.Namespace) -> int:
     word = {"add": "RECALLED", "lift": "LIFTED", "issue": "ISSUED"}[options.verb]
     more = {"list": options.list, **(_reach(options, recall.entries[-1]) if options.verb == "add" else {})}
     lines = [f"{word}  {options.list}  version {recall.version}", *_entries(recall)]
-    _answer(options, {**_said(recall), **more}, [*lines, *_reached(more.get("descendants"))])
-    return 0
+    return _answer(options, {**_said(recall), **more}, [*lines, *_reached(more.get("descendants"))])
 
 
 def _reach(options: argparse.Namespace, entry: "RecallEntry") -> dict[str, Any]:
@@ -221,8 +202,7 @@ def _show(options: argparse.Namespace) -> int:
         lines += [f"LIST  version {one.recall.version}, {age}, signed by {one.by}", *_entries(one.recall)]
     lines += [f"LEFT OUT  {problem}" for problem in problems]
     body = {"lists": [{**_said(one.recall), "by": one.by} for one in found], "problems": list(problems)}
-    _answer(options, body, lines)
-    return int(ExitCode.UNDECIDED if unread else ExitCode.DONE)
+    return _answer(options, body, lines, int(ExitCode.UNDECIDED if unread else ExitCode.DONE))
 
 
 def _update(options: argparse.Namespace) -> int:
@@ -236,8 +216,7 @@ def _update(options: argparse.Namespace) -> int:
     lines = []
     for one in found:
         lines += [f"UPDATED  version {one.recall.version}, signed by {one.by}", *_entries(one.recall)]
-    _answer(options, {"lists": [{**_said(one.recall), "by": one.by} for one in found]}, lines)
-    return 0
+    return _answer(options, {"lists": [{**_said(one.recall), "by": one.by} for one in found]}, lines)
 
 
 def _said(recall: "Recall") -> dict[str, Any]:
@@ -250,18 +229,13 @@ def _entries(recall: "Recall") -> list[str]:
     return [f"  {_line(entry)}" for entry in recall.entries]
 
 
-def _answer(options: argparse.Namespace, body: dict[str, Any], lines: list[str]) -> None:
-    """One JSON document, or lines for people; with `--quiet` those that begin at the margin."""
-    from weighbridge.cli.output import write
+def _answer(options: argparse.Namespace, body: dict[str, Any], lines: list[str], code: int = 0) -> int:
+    """One JSON document, or lines for people, of which the first is the verdict."""
+    from weighbridge.cli.output import schema, tell
     from weighbridge.core.text import visible
-    from weighbridge.core.wire import write_json
 
-    if options.format == "json":
-        document = {"schema": SCHEMA, "command": "recall", "action": options.verb, **body}
-        write(write_json(document, indent=2).decode(), options.output)
-        return
-    shown = [line for line in lines if not (options.quiet and line.startswith(" "))]
-    write("\n".join(visible(line, 2000) for line in shown), options.output)
+    document = {"schema": schema("recall"), "command": "recall", "action": options.verb, **body}
+    return tell(options, document, [visible(line, 2000) for line in lines], code=code)
 
 
 def _reached(found: dict[str, Any] | None) -> list[str]:

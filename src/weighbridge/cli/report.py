@@ -14,27 +14,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The file and how to print it."""
     parser.add_argument("file", metavar="FILE", help="a report that was saved with --format json")
     shared.output(parser)
-    group = parser.add_argument_group("Policy")
-    group.add_argument(
-        "--min-severity",
-        metavar="SEVERITY",
-        choices=("note", "warning", "error"),
-        help="show only findings at least this bad: note (default), warning or error; the verdict stays",
-    )
-    group.add_argument("--exit-zero", action="store_true", help="exit 0 even when refused or undecided")
+    shared.judging(parser.add_argument_group("Policy"))
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, render, and exit with the report's own code."""
     from pathlib import Path
 
-    from weighbridge.cli.output import emit, refuse_output
+    from weighbridge.cli.output import emit
     from weighbridge.core.errors import InputError, UsageError
     from weighbridge.core.wire import MAX_DOCUMENT
     from weighbridge.report import read_report
     from weighbridge.store import read_beside
 
-    refuse_output(options.output)
     data = read_beside(Path(options.file), MAX_DOCUMENT)
     if data is None:
         raise UsageError("no-such-path", f'there is no report at "{options.file}"')

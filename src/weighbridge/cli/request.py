@@ -17,18 +17,17 @@ from weighbridge.core.errors import UsageError
 from weighbridge.core.report import Report
 from weighbridge.core.text import counted, visible
 from weighbridge.core.value import replace
-from weighbridge.evidence.mark import state_dir
 from weighbridge.policy import Policy, default_policy, find_policy, ignored_policy, load_policy
 from weighbridge.policy.words import Need
 from weighbridge.store import Links, in_hub_cache
 
 if TYPE_CHECKING:
+    from weighbridge.sign.anchor import Anchor
     from weighbridge.trust.keyring import Keyring
 
 
 def weigh_as_asked(options: argparse.Namespace, ask: frozenset[Ask]) -> int:
     """Weigh, print, sign the verdict where asked, and return the exit code."""
-    refuse_output(options.output)
     if getattr(options, "attest", None):
         from weighbridge.cli.keys import refuse_attest
 
@@ -108,8 +107,23 @@ def build(options: argparse.Namespace, ask: frozenset[Ask]) -> Request:
         others=tuple(options.sarif or ()) if Ask.CONTENT in ask else (),
         statements=tuple(options.statements or ()) if Ask.STATEMENTS in ask else (),
         base=getattr(options, "base", None),
-        state=state_dir(os.environ, Path.home()) if ask & BELIEVES else None,
+        state=_state() if ask & BELIEVES else None,
+        recallers=_recallers(options) if ask & BELIEVES else (),
     )
+
+
+def _recallers(options: argparse.Namespace) -> "tuple[Anchor, ...]":
+    if not getattr(options, "recall_key", None):
+        return ()
+    from weighbridge.cli.keys import recallers
+
+    return recallers(options)
+
+
+def _state() -> Path:
+    from weighbridge.evidence.mark import state_dir  # a scan believes nobody, and remembers nothing
+
+    return state_dir(os.environ, Path.home())
 
 
 def chosen_policy(chosen: str | None, model: Sequence[str]) -> Policy:

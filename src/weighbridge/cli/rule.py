@@ -5,8 +5,10 @@ from difflib import get_close_matches
 from inspect import cleandoc
 from typing import Any
 
+from weighbridge.cli import options as shared
+from weighbridge.cli.output import tell
 from weighbridge.core.errors import UsageError
-from weighbridge.core.wire import write_json
+from weighbridge.core.text import counted
 from weighbridge.scan.engine import load_rule
 from weighbridge.scan.rule import Rule
 from weighbridge.scan.rules import RULES
@@ -22,14 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a rule, as findings name it in brackets; all rules when left out",
     )
-    parser.add_argument(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        choices=("human", "json"),
-        default="human",
-        help="how to print the answer: human (default) or json",
-    )
+    shared.output(parser, shared.BOTH)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,14 +35,14 @@ def run(options: argparse.Namespace) -> int:
         hints = [f"weighbridge rule {close[0]}"] if close else ["weighbridge rule"]
         raise UsageError("unknown-rule", f'there is no rule "{options.name}"', *hints)
     rules = [load_rule(name) for name in ([options.name] if options.name else names)]
-    if options.format == "json":
-        print(write_json([as_json(rule) for rule in rules], indent=2).decode())
-    elif options.name:
-        print(page(rules[0]), end="")
-    else:
-        width = max(len(name) for name in names)
-        print("\n".join(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.summary}" for rule in rules))
-    return 0
+    document = [as_json(rule) for rule in rules]
+    if options.name:
+        return tell(
+            options, document, [page(rules[0]), sentence(rules[0].summary)][: 1 + options.quiet], verdict=-1
+        )
+    width = max(len(name) for name in names)
+    lines = [f"{rule.name:<{width}}  {rule.severity:<7}  {rule.summary}" for rule in rules]
+    return tell(options, document, [*lines, counted(len(rules), "rule")], verdict=-1)
 
 
 def page(rule: Rule) -> str:

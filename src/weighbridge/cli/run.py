@@ -4,15 +4,18 @@ import argparse
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.cli import options as shared
 from weighbridge.cli import steps
 from weighbridge.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from weighbridge.pipeline.permission import Permitting
-    from weighbridge.pipeline.run import Outcome, Wish
+    from weighbridge.pipeline.run import RunOutcome
+    from weighbridge.pipeline.wish import Wish
     from weighbridge.sign.signer import AnySigner
 
 EXAMPLES = (
@@ -53,9 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--parameter", metavar="NAME=VALUE", action="append", help="write down a seed or setting"
     )
     group.add_argument("--keep-failed", action="store_true", help="state also what a failed command left")
-    steps.signer(parser)
-    steps.believed(parser)
-    steps.output(parser)
+    shared.signer(parser)
+    shared.believed(parser)
+    shared.output(parser, shared.BOTH)
     parser.add_argument(
         "program", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments"
     )
@@ -75,8 +78,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from weighbridge.cli.keys import open_signers
     from weighbridge.pipeline import command
-    from weighbridge.pipeline.run import begin, check_wish, end
+    from weighbridge.pipeline.run import begin, end
+    from weighbridge.pipeline.wish import check_wish
 
     program = options.program[1:] if options.program[:1] == ["--"] else options.program
     if not program:
@@ -86,20 +91,24 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError("no-such-path", "the command is no program that can be found")
     wish = _wish(options, program)
     check_wish(wish)
-    signers = steps.signers_of(options)
-    recording = begin(wish, permit=_permit(options, wish, signers))
+    signers = open_signers(options)
+    recording = begin(wish, permit=_permit(options, wish, signers), clock=_now)
     # One JSON document is all that may stand on standard output, where it is asked for there.
     aside = sys.stderr.fileno() if options.format == "json" and not options.output else None
     code = command.run(program, executable, output=aside)
-    outcome = end(recording, code, signers)
-    _say(options, outcome)
-    return code or int(ExitCode.DONE if outcome.written else ExitCode.UNDECIDED)
+    outcome = end(recording, code, signers, now=_now())
+    return _say(options, outcome)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _wish(options: argparse.Namespace, program: list[str]) -> "Wish":
     from weighbridge.attest.step import Relation
     from weighbridge.pipeline.material import inputs_of
-    from weighbridge.pipeline.run import Wish, settings
+    from weighbridge.pipeline.run import settings
+    from weighbridge.pipeline.wish import Wish
 
     code = inputs_of(options.code or (), Relation.BUILT_WITH)
     return Wish(
@@ -137,10 +146,10 @@ def _permit(options: argparse.Namespace, wish: "Wish", signers: "list[AnySigner]
     from weighbridge.pipeline.permission import permit_of
 
     access = read_access(Path(options.cedar)) if options.cedar else None
-    return permit_of(Path(options.plan), steps.keyring_of(options), wish, signers, access)
+    return permit_of(Path(options.plan), steps.keyring_of(options), wish, signers, access, clock=_now)
 
 
-def _say(options: argparse.Namespace, outcome: "Outcome") -> None:
+def _say(options: argparse.Namespace, outcome: "RunOutcome") -> int:
     from weighbridge.attest.predicates import training
     from weighbridge.core.statement import write_named
     from weighbridge.core.text import visible
@@ -154,8 +163,13 @@ def _say(options: argparse.Namespace, outcome: "Outcome") -> None:
         "written": list(outcome.written),
         "problems": [{"code": one.code, "why": one.why} for one in outcome.problems],
     }
-    lines = [f"ran      {visible(outcome.run.name)}, exit code {outcome.exit_code}"]
+    word = verdict.upper()
+    first, *others = [f"{visible(one.why)}   [{one.code}]" for one in outcome.problems] or [""]
+    ended = f"{word:<9}{visible(outcome.run.name)}, exit code {outcome.exit_code}"
+    lines = [f"{ended}: {first}" if first else ended]
     lines += [f"product  {visible(one.name)}  {short_digest(one.digests[0])}" for one in outcome.products]
     lines += [f"wrote    {visible(place)}" for place in outcome.written]
-    lines += [f"UNSTATED {visible(one.why)}   [{one.code}]" for one in outcome.problems]
-    steps.answer(options, verdict, body, lines)
+    lines += [f"also     {one}" for one in others]
+    code = int(ExitCode.DONE if outcome.written else ExitCode.UNDECIDED)
+    steps.answer(options, verdict, body, lines, code)
+    return outcome.exit_code or code

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from weighbridge.cli import options as shared
-from weighbridge.cli import steps
 
 if TYPE_CHECKING:
     from weighbridge.signing import Signed
@@ -20,7 +19,7 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """The model, the signers, and how to sign."""
     shared.model(parser)
-    group = steps.signer(parser)
+    group = shared.signer(parser)
     group.add_argument("--timestamp", metavar="URL", help="ask this RFC 3161 authority to witness the time")
     group.add_argument(
         "--offline", action="store_true", help="refuse whatever needs the network: sigstore:, --timestamp"
@@ -43,17 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--add", action="store_true", help="keep the signatures that are there, add these beside them"
     )
     group.add_argument("--jobs", metavar="N", type=shared.positive, help="threads that hash")
-    group = parser.add_argument_group("Output")
-    group.add_argument(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        choices=("human", "json"),
-        default="human",
-        help="human or json",
-    )
-    group.add_argument("-q", "--quiet", action="store_true", help="print nothing")
-    group.add_argument("--no-progress", action="store_true", help="no progress line")
+    shared.output(parser, shared.BOTH)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -100,22 +89,19 @@ def _witness(url: str | None) -> Callable[[bytes], bytes] | None:
 
 
 def _say(options: argparse.Namespace, signed: "Signed", how: list[str]) -> None:
+    from weighbridge.cli.output import tell
     from weighbridge.core.text import counted, human_bytes, visible
-    from weighbridge.core.wire import write_json
 
     algorithm = options.hash
     digest = signed.manifest.files_digest(algorithm)
-    if options.format == "json":
-        body = {"files": str(digest), "written": list(signed.files), "signers": how}
-        print(write_json(body, indent=2).decode())
-    elif not options.quiet:
-        print(
-            f"hashed  {counted(len(signed.manifest.entries), 'file')}, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s"
-        )
-        for line in how:
-            print(f"signed  {digest or 'in shards'} with {line}")
-        print(f"wrote   {', '.join(visible(path) for path in signed.files)}")
-        print(f"verify  {visible(_how_to_verify(options))}")
+    body = {"files": str(digest), "written": list(signed.files), "signers": how}
+    lines = [
+        f"hashed  {counted(len(signed.manifest.entries), 'file')}, {human_bytes(signed.manifest.size)} in {signed.seconds:.1f} s",
+        *(f"signed  {digest or 'in shards'} with {line}" for line in how),
+        f"wrote   {', '.join(visible(path) for path in signed.files)}",
+        f"verify  {visible(_how_to_verify(options))}",
+    ]
+    tell(options, body, lines, verdict=1)
 
 
 def _how_to_verify(options: argparse.Namespace) -> str:

@@ -37,14 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Weigh every model that is found; exit 1 where one is recalled, 3 where somebody has to look."""
-    from weighbridge.cli.output import refuse_output, write
+    from weighbridge.cli.output import schema, tell
     from weighbridge.core.errors import UsageError
     from weighbridge.core.evidence import Outcome
-    from weighbridge.core.wire import write_json
     from weighbridge.evidence.find import read_named
     from weighbridge.recall.sweep import sweep
 
-    refuse_output(options.output)
     read_named(
         options.recalls or ()
     )  # a list that is not there is a mistake, and not a doubt about each model
@@ -53,17 +51,10 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("no-such-path", f'there is no cache at "{places[0]}"', "weighbridge sweep PLACE")
     quarantine = Path(options.quarantine) if options.quarantine else None
     swept = list(sweep(places, _weigher(options), quarantine, now=datetime.now(UTC)))
-    if options.format == "json":
-        document = {
-            "schema": "weighbridge.sweep/v1",
-            "command": "sweep",
-            "models": [_row(one) for one in swept],
-        }
-        write(write_json(document, indent=2).decode(), options.output)
-    else:
-        write("\n".join(_screen(swept, quiet=options.quiet)), options.output)
+    document = {"schema": schema("sweep"), "command": "sweep", "models": [_row(one) for one in swept]}
     outcomes = {one.outcome for one in swept}
-    return 1 if Outcome.FAIL in outcomes else 3 if Outcome.UNKNOWN in outcomes else 0
+    code = 1 if Outcome.FAIL in outcomes else 3 if Outcome.UNKNOWN in outcomes else 0
+    return tell(options, document, _screen(swept, every=bool(options.verbose)), code=code, verdict=-1)
 
 
 def _hub(environment: Mapping[str, str]) -> Path:
@@ -95,14 +86,14 @@ def _row(one: "Swept") -> dict[str, str]:
     }  # fmt: skip
 
 
-def _screen(swept: "list[Swept]", *, quiet: bool) -> list[str]:
+def _screen(swept: "list[Swept]", *, every: bool) -> list[str]:
     from weighbridge.core.evidence import Outcome
     from weighbridge.core.text import counted, visible
 
     marks = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNKNOWN: "?"}
     lines = []
     for one in swept:
-        if quiet or (one.outcome is Outcome.PASS):
+        if one.outcome is Outcome.PASS and not every:
             continue
         lines += [f"  {marks[one.outcome]} {visible(one.path)}", f"      {visible(one.why, 300)}"]
         lines += [f"      moved to {visible(one.quarantined)}"] if one.quarantined else []

@@ -25,10 +25,9 @@ def run(options: argparse.Namespace) -> int:
     """Follow the statements back and draw them."""
     from weighbridge.check import Ask, weigh
     from weighbridge.cli.measuring import progress_line
-    from weighbridge.cli.output import emit, refuse_output, write
+    from weighbridge.cli.output import emit, write
     from weighbridge.cli.request import build
 
-    refuse_output(options.output)
     request = build(options, frozenset({Ask.STATEMENTS}))
     with progress_line(request.paths, options) as progress:
         report = weigh(request, progress)

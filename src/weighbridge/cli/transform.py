@@ -23,7 +23,6 @@ EXAMPLES = (
     "weighbridge transform chat-7b-f16 --from chat-7b --against --key release.pub",
 )
 KINDS = ("converted", "sharded", "cast", "quantized", "merged", "adapter", "pruned")
-SCHEMA = "weighbridge.transform/v1"
 MOST = 10
 """Tensors that are shown on the screen; `-v` shows every one, JSON always."""
 
@@ -32,47 +31,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The child, its parents, and the statement to hold against them."""
     shared.model(parser)
     transform_options(parser)
-    group = parser.add_argument_group("Statement")
-    group.add_argument(
-        "--against",
-        metavar="FILE",
-        nargs="?",
-        const="",
-        help="derive again what the statements in FILE, or else beside MODEL, say of it",
-    )
-    group.add_argument(
-        "--key",
-        metavar="PUBLIC.pem",
-        action="append",
-        help="with --against: the public key that must have signed it",
-    )
-    shared.output(parser, ("human", "json"))
+    shared.group(parser, "Statement", (
+        shared.value("--against", "FILE", "derive again what the statements in FILE, or else beside MODEL, say of it",
+                     nargs="?", const=""),
+        shared.many("--key", "PUBLIC.pem", "with --against: the public key that must have signed it"),
+    ))  # fmt: skip
+    shared.output(parser, shared.BOTH)
     shared.limits(parser)
 
 
 def transform_options(parser: argparse.ArgumentParser) -> None:
     """`--from --kind`: also of `attest --type transform`."""
-    group = parser.add_argument_group("Transform")
-    group.add_argument(
-        "--from",
-        metavar="PARENT",
-        dest="parents",
-        action="append",
-        help="a model that MODEL was made from; may be given several times",
-    )
-    group.add_argument(
-        "--kind",
-        metavar="KIND",
-        choices=KINDS,
-        help=f"what was done: {', '.join(KINDS)}; found out when left out, and refused when it is not so",
-    )
+    what = f"what was done: {', '.join(KINDS)}; found out when left out, and refused when it is not so"
+    shared.group(parser, "Transform", (
+        shared.many("--from", "PARENT", "a model that MODEL was made from; may be given several times",
+                    dest="parents"),
+        shared.value("--kind", "KIND", what, choices=KINDS),
+    ))  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Show what can be proved; or derive again what was said."""
-    from weighbridge.cli.output import refuse_output
 
-    refuse_output(options.output)
     return _again(options) if options.against is not None else _show(options)
 
 
@@ -123,24 +103,20 @@ def _work(options: argparse.Namespace, progress: Any) -> "Work":
 
 
 def _show(options: argparse.Namespace) -> int:
-    from weighbridge.cli.output import write
-    from weighbridge.core.wire import write_json
+    from weighbridge.cli.output import tell
 
     found = related(options)
-    if options.format == "json":
-        write(write_json(document(found), indent=2).decode(), options.output)
-    else:
-        write("\n".join(_screen(found, options)), options.output)
-    return 0
+    return tell(options, document(found), list(_screen(found, options)), verdict=-1)
 
 
 def document(found: "Related") -> dict[str, Any]:
     """Everything that was found, as plain values."""
     from weighbridge.attest.predicates.transform import write
+    from weighbridge.cli.output import schema
     from weighbridge.core.statement import write_named
 
     return {
-        "schema": SCHEMA,
+        "schema": schema("transform"),
         "command": "transform",
         "child": write_named(found.child),
         **write(found.transform),
@@ -156,15 +132,17 @@ def _screen(found: "Related", options: argparse.Namespace) -> Iterator[str]:
 
     made = found.transform
     last = f"SHOWN  {made.kind}, {made.proof}"
-    if options.quiet:
-        yield last
-        return
-    yield f"{visible(found.child.name)}: {made.kind} from {some([one.what.name for one in made.parents])}"
+    yield f"{visible(found.child.name)}  {_relation(made.kind)} {some([one.what.name for one in made.parents])}"
     yield f"  proof    {made.proof}: {visible(made.detail, 300)}"
     if found.counts:
         yield "  tensors  " + ", ".join(f"{count} {word}" for word, count in sorted(found.counts.items()))
     yield from _rows(found.rows, every=bool(options.verbose))
     yield last
+
+
+def _relation(kind: str) -> str:
+    """As the lineage and `trace` say it: `adapter of`, and `converted from` for the others."""
+    return "adapter of" if kind == "adapter" else f"{kind} from"
 
 
 def _rows(rows: "Sequence[Row]", *, every: bool) -> Iterator[str]:
@@ -185,14 +163,13 @@ def _rows(rows: "Sequence[Row]", *, every: bool) -> Iterator[str]:
 
 def _again(options: argparse.Namespace) -> int:
     from weighbridge.cli.measuring import progress_line
-    from weighbridge.cli.output import write
+    from weighbridge.cli.output import schema, tell
     from weighbridge.convert.relate import check_again
     from weighbridge.core.evidence import Outcome, worst
-    from weighbridge.core.text import visible
-    from weighbridge.core.wire import write_json
+    from weighbridge.core.text import counted, visible
 
     _refuse_no_parent(options)
-    said = _statements(options)
+    said, unread = _statements(options)
     with progress_line([options.model, *options.parents], options) as progress:
         work = _work(options, progress)
         checked = [
@@ -200,25 +177,29 @@ def _again(options: argparse.Namespace) -> int:
             for statement, made, by in said
         ]
     fitting = [(one, by) for one, by in checked if not one.other] or checked
-    outcome = worst([_outcome(one, by) for one, by in fitting])
-    if options.format == "json":
-        body = {
-            "schema": SCHEMA,
-            "command": "transform",
-            "outcome": outcome.value,
-            "statements": [_checked(one, by) for one, by in fitting],
-        }
-        write(write_json(body, indent=2).decode(), options.output)
-    else:
-        lines = [
-            f"  {_outcome(one, by).value:<8} {visible(one.why, 300)}; signed: {by[1]}" for one, by in fitting
-        ]
-        words = {Outcome.PASS: "HOLDS", Outcome.FAIL: "DOES NOT HOLD", Outcome.UNKNOWN: "ONLY CLAIMED"}
-        write(
-            "\n".join(([] if options.quiet else [visible(options.model), *lines]) + [words[outcome]]),
-            options.output,
-        )
-    return {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 3}[outcome]
+    outcome = worst([*(_outcome(one, by) for one, by in fitting), *(Outcome.UNKNOWN for _ in unread)])
+    body = {
+        "schema": schema("transform"),
+        "command": "transform",
+        "outcome": outcome.value,
+        "statements": [_checked(one, by) for one, by in fitting],
+        "unread": [{"place": place, "code": code, "why": why} for place, code, why in unread],
+    }
+    lines = [visible(options.model)]
+    lines += [
+        f"  {_outcome(one, by).value:<8} {visible(one.why, 300)}; signed: {by[1]}" for one, by in fitting
+    ]
+    lines += [
+        f"  unread   {visible(place, 80)}: {visible(why, 200)}   [{code}]"
+        for place, code, why in unread[:MOST]
+    ]
+    lines += [f"  unread   and {len(unread) - MOST} more, see --format json"] if len(unread) > MOST else []
+    words = {Outcome.PASS: "HOLDS", Outcome.FAIL: "DOES NOT HOLD", Outcome.UNKNOWN: "ONLY CLAIMED"}
+    left = f", {counted(len(unread), 'line')} not read" if unread else ""
+    if unread and outcome is Outcome.UNKNOWN:
+        words[outcome] = "UNKNOWN"
+    code = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 3}[outcome]
+    return tell(options, body, [*lines, words[outcome] + left], code=code, verdict=-1)
 
 
 Signed = tuple[str, str]
@@ -242,11 +223,15 @@ def _checked(one: "Checked", by: Signed) -> dict[str, Any]:
     }
 
 
-def _statements(options: argparse.Namespace) -> "list[tuple[Statement, Transform, Signed]]":
-    """Each transform in the file. Raises `UsageError` (`no-such-path`, `no-transform`), `InputError`."""
-    from weighbridge.attest.predicates import transform
-    from weighbridge.core.errors import UsageError
-    from weighbridge.core.statement import read_statement
+Unreadable = tuple[str, str, str]
+"""(place, code, why) of a line that nobody can read: it may say something else, so it is UNKNOWN."""
+
+
+def _statements(
+    options: argparse.Namespace,
+) -> "tuple[list[tuple[Statement, Transform, Signed]], list[Unreadable]]":
+    """Each transform in the file, and what cannot be read there. Raises `UsageError` (`no-such-path`, `no-transform`)."""
+    from weighbridge.core.errors import InputError, LimitError, UsageError
     from weighbridge.core.text import visible
     from weighbridge.evidence import statements_path
     from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, read_lines
@@ -255,35 +240,40 @@ def _statements(options: argparse.Namespace) -> "list[tuple[Statement, Transform
     path = Path(options.against) if options.against else statements_path(Path(options.model))
     data = read_beside(path, MAX_STATEMENTS_FILE)
     if data is None:
-        raise UsageError("no-such-path", f'there are no statements at "{visible(str(path))}"')
+        raise UsageError(
+            "no-such-path", f'there are no statements at "{visible(str(path))}"', "--against FILE"
+        )
     by_payload: dict[bytes, list[Bundle]] = {}
+    unread: list[Unreadable] = []
     for bundle in read_lines(data, path.name):
-        if not bundle.code:
+        if bundle.code:
+            unread.append((bundle.source, bundle.code, bundle.why))
+        else:
             by_payload.setdefault(bundle.envelope.payload, []).append(bundle)
     said: list[tuple[Statement, Transform, Signed]] = []
     for payload, bundles in by_payload.items():
-        statement = read_statement(payload, f"a statement of {visible(path.name)}")
-        if statement.predicate_type == transform.TYPE:
-            made = transform.read(statement.predicate, "the transform")
-            said.append((statement, made, _signed(bundles, options)))
-    if not said:
+        try:
+            said += _transform(payload, bundles, options)
+        except (InputError, LimitError) as error:
+            unread.append((bundles[0].source, error.code, error.message))
+    if not said and not unread:
         raise UsageError(
-            "no-transform", f'"{visible(str(path))}" says nothing of how the model was made from others'
-        )
-    return said
+            "no-transform", f'"{visible(str(path))}" says nothing of how the model was made from others',
+            "weighbridge attest MODEL --type transform --from PARENT --key KEY",
+        )  # fmt: skip
+    return said, unread
 
 
-def _signed(bundles: "Sequence[Bundle]", options: argparse.Namespace) -> Signed:
-    """Whether one of the keys that were given has signed it."""
+def _transform(
+    payload: bytes, bundles: "Sequence[Bundle]", options: argparse.Namespace
+) -> "Iterator[tuple[Statement, Transform, Signed]]":
     from datetime import UTC, datetime
 
-    from weighbridge.cli.keys import public_key
-    from weighbridge.core.evidence import Outcome
-    from weighbridge.sign.verify import check_signer
+    from weighbridge.attest.predicates import transform
+    from weighbridge.cli.keys import signed_by_given
+    from weighbridge.core.statement import read_statement
 
-    if not options.key:
-        return "unknown", "not checked, no --key was given"
-    anchors = [public_key(path, Path(path).name) for path in options.key]
-    checks = [check_signer(bundle, anchors, (), datetime.now(UTC)) for bundle in bundles]
-    good = [check for check in checks if check.outcome is Outcome.PASS]
-    return ("pass", f"by {good[0].by}") if good else ("fail", checks[0].why)
+    statement = read_statement(payload, "the statement")
+    if statement.predicate_type == transform.TYPE:
+        made = transform.read(statement.predicate, "the transform")
+        yield statement, made, signed_by_given(bundles, options, datetime.now(UTC))

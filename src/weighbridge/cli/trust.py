@@ -2,12 +2,13 @@
 
 import argparse
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from weighbridge.cli.options import Parser
+from weighbridge.cli import options as shared
 
 if TYPE_CHECKING:
     from weighbridge.sign.anchor import Anchor
+    from weighbridge.trust.keyring import Standing
 
 EXAMPLES = (
     "weighbridge trust init",
@@ -18,74 +19,57 @@ EXAMPLES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """init, show, add and revoke."""
-    verbs = parser.add_subparsers(
-        dest="verb", metavar="init|show|add|revoke", required=True, parser_class=Parser
-    )
+    verbs = shared.verbs(parser, ("init", "show", "add", "revoke"))
     init = verbs.add_parser("init", help="make an empty keyring")
     init.set_defaults(run=run_init)
+    shared.examples(init, "weighbridge trust init", "weighbridge trust init --trust ./trust")
     show = verbs.add_parser("show", help="list the identities, their keys, roles and validity")
     show.set_defaults(run=run_show)
-    add = verbs.add_parser("add", help="trust somebody from now on")
-    add.add_argument("name", metavar="NAME", help="what policies call them, such as release@example.org")
-    kind = add.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--key", metavar="PUBLIC.pem", help="by a public key")
-    kind.add_argument("--root", metavar="ROOTS.pem", help="by certificates under this private authority")
-    kind.add_argument(
-        "--trusted-root", metavar="JSON", help="by keyless signatures under this Sigstore trusted root"
+    shared.examples(show, "weighbridge trust show")
+    _adding(verbs.add_parser("add", help="trust somebody from now on"))
+    _revoking(
+        verbs.add_parser("revoke", help="refuse what somebody signed, unless a trusted time proves it older")
     )
-    kind.add_argument("--tsa", metavar="ROOTS.pem", help="as a time-stamping authority")
-    add.add_argument(
-        "--leaf", metavar="NAME", action="append", help="with --root: a certificate name that counts"
-    )
-    add.add_argument("--crl", metavar="CRL", action="append", help="with --root: a revocation list")
-    add.add_argument(
-        "--identity", metavar="WHO", help="with --trusted-root: e-mail or URI in the certificate"
-    )
-    add.add_argument("--issuer", metavar="URL", help="with --trusted-root: who vouches for it")
-    add.add_argument(
-        "--role",
-        metavar="ROLE",
-        action="append",
-        help="what the signer counts for in policies: publisher, scanner, approver, …",
-    )
-    add.add_argument(
-        "--from",
-        metavar="DATE",
-        dest="valid_from",
-        type=moment,
-        help="trusted from this day on: 2026-11-22, or with a time",
-    )
-    add.add_argument("--until", metavar="DATE", type=moment, help="trusted until this day")
-    add.set_defaults(run=run_add)
-    revoke = verbs.add_parser(
-        "revoke", help="refuse what somebody signed, unless a trusted time proves it older"
-    )
-    revoke.add_argument("name", metavar="NAME", help="a name in the keyring (weighbridge trust show)")
-    revoke.add_argument(
-        "--at", metavar="DATE", type=moment, help="revoked since then; since now when left out"
-    )
-    revoke.add_argument("--key", metavar="FINGERPRINT", default="", help="only this one of several keys")
-    revoke.add_argument("--reason", metavar="TEXT", default="", help="kept in the keyring and shown")
-    revoke.set_defaults(run=run_revoke)
-    for verb in (init, show, add, revoke):
-        verb.add_argument("--trust", metavar="DIR", help="the keyring's folder; yours when left out")
-        verb.add_argument(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            choices=("human", "json"),
-            default="human",
-            help="how to print the answer: human (default) or json",
-        )
+    for verb in verbs.choices.values():
+        shared.keyring(verb)
+        shared.output(verb, shared.BOTH)
 
 
-def moment(text: str) -> datetime:
-    """A date or time; UTC where no offset is given."""
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is no date such as 2026-11-22') from None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+def _adding(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", metavar="NAME", help="what policies call them, such as release@example.org")
+    shared.add(verb.add_mutually_exclusive_group(required=True), (
+        shared.value("--key", "PUBLIC.pem", "by a public key"),
+        shared.value("--root", "ROOTS.pem", "by certificates under this private authority"),
+        shared.value("--trusted-root", "JSON", "by keyless signatures under this Sigstore trusted root"),
+        shared.value("--tsa", "ROOTS.pem", "as a time-stamping authority"),
+    ))  # fmt: skip
+    shared.add(verb, (
+        shared.many("--leaf", "NAME", "with --root: a certificate name that counts"),
+        shared.many("--crl", "CRL", "with --root: a revocation list"),
+        shared.value("--identity", "WHO", "with --trusted-root: e-mail or URI in the certificate"),
+        shared.value("--issuer", "URL", "with --trusted-root: who vouches for it"),
+        shared.many("--role", "ROLE", "what the signer counts for in policies: publisher, scanner, approver, …"),
+        shared.value("--from", "DATE", "trusted from this day on: 2026-11-22, or with a time",
+                     dest="valid_from", type=shared.moment),
+        shared.value("--until", "DATE", "trusted until this day", type=shared.moment),
+    ))  # fmt: skip
+    verb.set_defaults(run=run_add)
+    shared.examples(
+        verb,
+        "weighbridge trust add release@example.org --key publisher.pub --role publisher",
+        "weighbridge trust add cleo --key cleo.pub --role safety --until 2027-12-31",
+    )
+
+
+def _revoking(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", metavar="NAME", help="a name in the keyring (weighbridge trust show)")
+    shared.add(verb, (
+        shared.value("--at", "DATE", "revoked since then; since now when left out", type=shared.moment),
+        shared.value("--key", "FINGERPRINT", "only this one of several keys", default=""),
+        shared.value("--reason", "TEXT", "kept in the keyring and shown", default=""),
+    ))  # fmt: skip
+    verb.set_defaults(run=run_revoke)
+    shared.examples(verb, 'weighbridge trust revoke release@example.org --reason "laptop stolen"')
 
 
 def run_init(options: argparse.Namespace) -> int:
@@ -101,44 +85,50 @@ def run_init(options: argparse.Namespace) -> int:
 def run_show(options: argparse.Namespace) -> int:
     """List everybody, with their state now."""
     from weighbridge.cli.keys import trust_dir
-    from weighbridge.core.text import visible
-    from weighbridge.core.wire import write_json
+    from weighbridge.cli.output import tell
+    from weighbridge.core.text import counted, visible
     from weighbridge.trust.keyring import load_keyring, standings
 
     keyring = load_keyring(trust_dir(options.trust, None))
     rows = standings(keyring, datetime.now(UTC))
-    if options.format == "json":
-        people = [
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "what": row.what,
-                "key": row.key,
-                "roles": list(row.roles),
-                "state": row.state,
-                "not_before": _stamp(row.not_before),
-                "not_after": _stamp(row.not_after),
-                "revoked_at": _stamp(row.revoked_at),
-                "reason": row.reason,
-            }
-            for row in rows
-        ]
-        authorities = [authority.name for authority in keyring.authorities]
-        print(write_json({"identities": people, "timestamp_authorities": authorities}, indent=2).decode())
-        return 0
-    for row in rows:
-        mark = "✓" if row.state == "good" else "✗"
-        roles = f"  roles {', '.join(row.roles)}" if row.roles else ""
-        why = f": {row.reason}" if row.reason else ""
-        print(
-            f"{mark} {visible(row.name)}  {row.state}{visible(why)}\n    {visible(row.what)}{visible(roles)}"
-        )
-        print(f"    key {row.key}\n" if row.key else "", end="")
-    for authority in keyring.authorities:
-        print(f"✓ {visible(authority.name)}  time-stamping authority")
+    authorities = [authority.name for authority in keyring.authorities]
+    lines = [line for row in rows for line in _shown(row)]
+    lines += [f"✓ {visible(name)}  time-stamping authority" for name in authorities]
     if not rows:
-        print(f"nobody is trusted in {keyring.location}\n  hint  weighbridge trust add NAME --key PUBLIC.pem")
-    return 0
+        lines += [f"nobody is trusted in {visible(str(keyring.location))}"]
+        lines += ["  hint  weighbridge trust add NAME --key PUBLIC.pem"]
+    good = sum(row.state == "good" for row in rows)
+    lines.append(f"KEYRING: {counted(len(rows), 'identity')}, {good} good")
+    body = {"identities": [_row(row) for row in rows], "timestamp_authorities": authorities}
+    return tell(options, body, lines, verdict=-1)
+
+
+def _row(row: "Standing") -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "what": row.what,
+        "key": row.key,
+        "roles": list(row.roles),
+        "state": row.state,
+        "not_before": _stamp(row.not_before),
+        "not_after": _stamp(row.not_after),
+        "revoked_at": _stamp(row.revoked_at),
+        "reason": row.reason,
+    }
+
+
+def _shown(row: "Standing") -> list[str]:
+    from weighbridge.core.text import visible
+
+    mark = "✓" if row.state == "good" else "✗"
+    roles = f"  roles {', '.join(row.roles)}" if row.roles else ""
+    why = f": {row.reason}" if row.reason else ""
+    lines = [
+        f"{mark} {visible(row.name)}  {row.state}{visible(why)}",
+        f"    {visible(row.what)}{visible(roles)}",
+    ]
+    return [*lines, f"    key {row.key}"] if row.key else lines
 
 
 def run_add(options: argparse.Namespace) -> int:
@@ -202,8 +192,7 @@ def _stamp(time: datetime | None) -> str | None:
 
 
 def _done(options: argparse.Namespace, text: str, **facts: object) -> int:
+    from weighbridge.cli.output import tell
     from weighbridge.core.text import visible
-    from weighbridge.core.wire import write_json
 
-    print(write_json(facts, indent=2).decode() if options.format == "json" else visible(text))
-    return 0
+    return tell(options, facts, [visible(text)])

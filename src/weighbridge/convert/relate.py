@@ -31,7 +31,7 @@ UNTRUE = "transform-untrue"
 NO_NUMPY = "numpy is not installed, so nothing was computed again"
 
 
-class Standing(StrEnum):
+class Descent(StrEnum):
     """How one tensor of the child stands to the parent's."""
 
     EQUAL = "equal"
@@ -49,7 +49,7 @@ class Standing(StrEnum):
     ONLY_CHILD = "only-child"
 
 
-DERIVED = (Standing.EQUAL, Standing.CAST, Standing.QUANTIZED, Standing.ZEROED, Standing.MERGED)
+DERIVED = (Descent.EQUAL, Descent.CAST, Descent.QUANTIZED, Descent.ZEROED, Descent.MERGED)
 """What was shown."""
 
 
@@ -57,7 +57,7 @@ class Row(NamedTuple):
     """One tensor."""
 
     name: str
-    standing: Standing
+    standing: Descent
     detail: str = ""
 
 
@@ -74,7 +74,7 @@ class Related:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Standing → number of tensors."""
+        """Descent → number of tensors."""
         return Counter(row.standing.value for row in self.rows)
 
 
@@ -93,7 +93,8 @@ def relate(
         raise UsageError("transform-unclear", "no parent was named", "--from PARENT")
     for one in theirs:
         if one.what.files == mine.what.files:
-            raise UsageError("self-parent", f'"{visible(one.what.name)}" would be its own parent')
+            name = visible(one.what.name)
+            raise UsageError("self-parent", f'"{name}" would be its own parent: both hold the same files')
     related = _Relating(mine, theirs, kind, budget).done()
     return replace(related, transform=replace(related.transform, time=time))
 
@@ -156,7 +157,7 @@ class _Relating:
         adapter = low[0][1]
         rows = tuple(self._merged_rows(bases[0], adapter))
         why = self._doubt(rows) or ("" if self._np else NO_NUMPY)
-        count = sum(row.standing is Standing.MERGED for row in rows)
+        count = sum(row.standing is Descent.MERGED for row in rows)
         why = why or adapter.why or ("" if count else "no tensor has the update in it")
         detail = f"W + (alpha / r) · B · A in {counted(count, 'tensor')}: {_tolerance(rows)}"
         proof = Proof.CLAIMED if why else Proof.REDERIVED
@@ -168,22 +169,22 @@ class _Relating:
         others = {lora.place_of(target, old): one for target, one in adapter.others.items()}
         for name in sorted(old.keys() | new.keys()):
             if name not in new or name not in old:
-                yield Row(name, Standing.ONLY_CHILD if name in new else Standing.ONLY_PARENT)
+                yield Row(name, Descent.ONLY_CHILD if name in new else Descent.ONLY_PARENT)
             elif name in lows:
                 yield self._merged_row(name, old[name], new[name], lows[name])
             else:
                 yield Row(name, *self._pair(others.get(name, old[name]), new[name]))
         for target in adapter.targets:
             if not lora.place_of(target, old):
-                yield Row(target, Standing.CHANGED, "the adapter is for it, and the base has none")
+                yield Row(target, Descent.CHANGED, "the adapter is for it, and the base has none")
 
     def _merged_row(self, name: str, old: One, new: One, low: lora.Low) -> Row:
         if self._np is None:
-            return Row(name, Standing.UNPROVED, NO_NUMPY)
+            return Row(name, Descent.UNPROVED, NO_NUMPY)
         if {old.entry.dtype, new.entry.dtype} - set(FLOATS) or len(old.entry.shape) != 2:
-            return Row(name, Standing.UNPROVED, f"{new.entry.dtype} is not computed here")
+            return Row(name, Descent.UNPROVED, f"{new.entry.dtype} is not computed here")
         holds, why = lora.merged(self._np, old, low, new, self._budget)
-        return Row(name, Standing.MERGED if holds else Standing.CHANGED, why)
+        return Row(name, Descent.MERGED if holds else Descent.CHANGED, why)
 
     # -- everything else: tensor against tensor
 
@@ -235,9 +236,9 @@ class _Relating:
             if name in used:
                 continue
             if name not in after:
-                yield Row(name, Standing.ONLY_PARENT)
+                yield Row(name, Descent.ONLY_PARENT)
             elif name not in before:
-                yield Row(name, Standing.ONLY_CHILD)
+                yield Row(name, Descent.ONLY_CHILD)
             elif name in scales:
                 yield from self._scaled(name, before[name], after[name], scales[name], after[scales[name]])
             else:
@@ -252,52 +253,52 @@ class _Relating:
     def _scaled(self, name: str, old: One, new: One, called: str, scale: One) -> Iterator[Row]:
         same = tuple(old.entry.shape) == tuple(new.entry.shape)
         holds = bool(self._np) and same and is_int8(self._np, old, new, scale, self._budget)
-        standing = Standing.QUANTIZED if holds else Standing.UNPROVED
+        standing = Descent.QUANTIZED if holds else Descent.UNPROVED
         yield Row(name, standing, f"I8 with {visible(called, 80)}")
         yield Row(called, standing, f"the scale of {visible(name, 80)}")
 
-    def _pair(self, old: One, new: One) -> tuple[Standing, str]:
+    def _pair(self, old: One, new: One) -> tuple[Descent, str]:
         """How one tensor stands to the one of its name."""
         if old.content == new.content:
-            return Standing.EQUAL, ""
+            return Descent.EQUAL, ""
         a, b = old.entry, new.entry
         if tuple(a.shape) != tuple(b.shape):
             shapes = f"shape {list(b.shape)}, the parent's is {list(a.shape)}"[:200]
-            return (Standing.UNPROVED if b.dtype in ("U8", "I8", "I32") else Standing.CHANGED), shapes
+            return (Descent.UNPROVED if b.dtype in ("U8", "I8", "I32") else Descent.CHANGED), shapes
         if a.dtype == b.dtype:
             if a.dtype in FLOATS and self._np and is_zeroed(self._np, old, new, self._budget):
-                return Standing.ZEROED, ""
-            return Standing.CHANGED, "its numbers differ"
+                return Descent.ZEROED, ""
+            return Descent.CHANGED, "its numbers differ"
         change = f"{a.dtype} to {b.dtype}"
         if not {a.dtype, b.dtype} <= {*BITS, "I8"}:
-            return Standing.CHANGED, change
+            return Descent.CHANGED, change
         known = a.dtype in FLOATS and b.dtype in {*FLOATS, *BLOCKS}
         if not known or not (_is_plain_size(old) and _is_plain_size(new)):
-            return Standing.UNPROVED, f"{change} is not computed here"
+            return Descent.UNPROVED, f"{change} is not computed here"
         if self._np is None:
-            return Standing.UNPROVED, NO_NUMPY
+            return Descent.UNPROVED, NO_NUMPY
         if b.dtype in BLOCKS:
             holds = is_block_quant(self._np, old, new, self._budget)
             more = "" if holds else ", otherwise than the reference does it"
-            return (Standing.QUANTIZED if holds else Standing.UNPROVED), change + more
+            return (Descent.QUANTIZED if holds else Descent.UNPROVED), change + more
         wrong = is_cast(self._np, old, new, self._budget)
-        return (Standing.CHANGED, wrong) if wrong else (Standing.CAST, change)
+        return (Descent.CHANGED, wrong) if wrong else (Descent.CAST, change)
 
     def _found_kind(self, rows: Sequence[Row]) -> Transformed:
         """The kind that the rows show. Raises `UsageError` (`transform-unclear`) where they show none."""
         standings = {row.standing for row in rows}
-        if standings <= {Standing.EQUAL}:
+        if standings <= {Descent.EQUAL}:
             several = len({side.files for side in (self._child, *self._parents)}) > 1
             return Transformed.SHARDED if several or len(self._parents) > 1 else Transformed.CONVERTED
-        if Standing.CHANGED not in standings and Standing.ONLY_CHILD not in standings:
-            if Standing.ONLY_PARENT in standings or Standing.ZEROED in standings:
+        if Descent.CHANGED not in standings and Descent.ONLY_CHILD not in standings:
+            if Descent.ONLY_PARENT in standings or Descent.ZEROED in standings:
                 return Transformed.PRUNED
             names = self._child.named
-            cast = all(_is_castable(row, names) for row in rows if row.standing is not Standing.EQUAL)
+            cast = all(_is_castable(row, names) for row in rows if row.standing is not Descent.EQUAL)
             return Transformed.CAST if cast else Transformed.QUANTIZED
         if len(self._parents) > 1:
             return Transformed.MERGED
-        odd = [row.name for row in rows if row.standing in (Standing.CHANGED, Standing.ONLY_CHILD)]
+        odd = [row.name for row in rows if row.standing in (Descent.CHANGED, Descent.ONLY_CHILD)]
         raise UsageError(
             "transform-unclear", f"it follows from its parent in no way that is known here: {some(odd)}",
             "--kind quantized|merged|pruned, as a claim", "weighbridge attest --type training",
@@ -307,7 +308,7 @@ class _Relating:
         """Why the rows prove nothing; "" where each tensor of the child follows. `gone`: tensors may be left out."""
         if self._unlisted:
             return f"not every tensor is known: {self._unlisted}"
-        fine = {*DERIVED, *((Standing.ONLY_PARENT,) if gone else ())}
+        fine = {*DERIVED, *((Descent.ONLY_PARENT,) if gone else ())}
         open_ = [row for row in rows if row.standing not in fine]
         if open_ or not rows:
             first = f": {open_[0].detail}" if open_ and open_[0].detail else ""
@@ -335,7 +336,7 @@ class _Relating:
 def _is_castable(row: Row, names: Mapping[str, One]) -> bool:
     """Whether what became of a tensor may be a cast."""
     one = names.get(row.name)
-    return one is not None and one.entry.dtype in FLOATS and row.standing is not Standing.QUANTIZED
+    return one is not None and one.entry.dtype in FLOATS and row.standing is not Descent.QUANTIZED
 
 
 def _is_plain_size(one: One) -> bool:
@@ -357,14 +358,14 @@ def _prefix(longer: Mapping[Place, One], shorter: Mapping[Place, One]) -> str:
 
 def _told(rows: Sequence[Row]) -> str:
     counts = Counter(row.standing.value for row in rows)
-    changes = sorted({row.detail for row in rows if row.standing in (Standing.CAST, Standing.QUANTIZED) and " to " in row.detail})  # fmt: skip
+    changes = sorted({row.detail for row in rows if row.standing in (Descent.CAST, Descent.QUANTIZED) and " to " in row.detail})  # fmt: skip
     told = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
     return f"{counted(len(rows), 'tensor')}: {told}" + (f" ({some(changes)})" if changes else "")
 
 
 def _tolerance(rows: Sequence[Row]) -> str:
     """The widest of all, as the tensor with the largest says it."""
-    told = [row.detail for row in rows if row.standing is Standing.MERGED]
+    told = [row.detail for row in rows if row.standing is Descent.MERGED]
     return max(told, key=lambda text: float(text.rpartition(" ")[2]), default="")
 
 
@@ -380,7 +381,7 @@ def _refuse_untrue(kind: Transformed, rows: Sequence[Row], parents: Sequence[Sid
     names = child.named
     wrong = [row for row in rows if row.standing not in _ALLOWED[kind]]
     if kind is Transformed.CAST:
-        wrong += [row for row in rows if row.name in names and names[row.name].entry.dtype not in _CASTABLE and row.standing is Standing.UNPROVED]  # fmt: skip
+        wrong += [row for row in rows if row.name in names and names[row.name].entry.dtype not in _CASTABLE and row.standing is Descent.UNPROVED]  # fmt: skip
     if wrong:
         first = f": {wrong[0].detail}" if wrong[0].detail else f": {wrong[0].standing}"
         raise _untrue(kind, f"{some([row.name for row in wrong])}{first}")
@@ -399,19 +400,19 @@ def _refuse_untrue(kind: Transformed, rows: Sequence[Row], parents: Sequence[Sid
 _CASTABLE = frozenset(
     {*FLOATS, "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "I64", "I32", "I16", "BOOL"}
 )
-_EVERY = frozenset(Standing)
-_ALLOWED: Mapping[Transformed, frozenset[Standing]] = {
-    Transformed.CONVERTED: frozenset({Standing.EQUAL}),
-    Transformed.SHARDED: frozenset({Standing.EQUAL}),
-    Transformed.CAST: frozenset({Standing.EQUAL, Standing.CAST, Standing.UNPROVED}),
+_EVERY = frozenset(Descent)
+_ALLOWED: Mapping[Transformed, frozenset[Descent]] = {
+    Transformed.CONVERTED: frozenset({Descent.EQUAL}),
+    Transformed.SHARDED: frozenset({Descent.EQUAL}),
+    Transformed.CAST: frozenset({Descent.EQUAL, Descent.CAST, Descent.UNPROVED}),
     Transformed.QUANTIZED: _EVERY,
     Transformed.MERGED: _EVERY,
-    Transformed.PRUNED: _EVERY - {Standing.ONLY_CHILD},
+    Transformed.PRUNED: _EVERY - {Descent.ONLY_CHILD},
     Transformed.ADAPTER: _EVERY,
 }
-_NEEDED: Mapping[Transformed, frozenset[Standing]] = {
-    Transformed.CAST: frozenset({Standing.CAST, Standing.UNPROVED}),
-    Transformed.PRUNED: frozenset({Standing.ONLY_PARENT, Standing.ZEROED, Standing.CHANGED}),
+_NEEDED: Mapping[Transformed, frozenset[Descent]] = {
+    Transformed.CAST: frozenset({Descent.CAST, Descent.UNPROVED}),
+    Transformed.PRUNED: frozenset({Descent.ONLY_PARENT, Descent.ZEROED, Descent.CHANGED}),
 }
 
 

@@ -17,7 +17,7 @@ from weighbridge.core.budget import Budget
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.value import dataclass
 from weighbridge.core.wire import read_json
-from weighbridge.formats.gguf import GgufReading
+from weighbridge.formats.gguf.reading import GgufReading
 from weighbridge.measure.tensors import list_tensors
 
 CONFIG = "adapter_config.json"

@@ -12,7 +12,7 @@ from typing import Any
 from weighbridge.convert.relate_casts import FLOATS, ITEMS, numbers
 from weighbridge.convert.relate_sides import One, blocks, whole
 from weighbridge.core.budget import Budget
-from weighbridge.formats.gguf import TENSOR_TYPES
+from weighbridge.formats.gguf.types import TENSOR_TYPES
 
 BLOCK = 32
 """Numbers of a Q8_0 or Q4_0 block."""

@@ -11,7 +11,7 @@ import posixpath
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from weighbridge.convert import names, proof
@@ -54,8 +54,8 @@ class Conversion:
     """Bytes of the source."""
 
 
-def convert(recipe: Recipe, progress: Progress | None = None) -> Conversion:
-    """Convert one model.
+def convert(recipe: Recipe, progress: Progress | None = None, *, now: datetime) -> Conversion:
+    """Convert one model; the receipt tells `now`.
 
     Raises `UsageError` (`no-such-path`, `file-exists`, `output-inside-model`, `not-lossless`, `architecture-needed`, …),
     `InputError` (`nothing-to-convert`, `not-convertible`, `file-changed`, …), `BrokenError` (`disk`, `conversion-unequal`).
@@ -105,7 +105,7 @@ def convert(recipe: Recipe, progress: Progress | None = None) -> Conversion:
         equality = _proved(plan, weights, copier, root, output)
         _refuse_other_copies(plan, measurement.manifest, output.manifest)
         (root / place.name if is_one_file(recipe, artifact, len(plan.written)) else root).rename(making)
-    receipt = _receipt(recipe, artifact, plan, scan, measurement, output, equality, place)
+    receipt = _receipt(recipe, artifact, plan, scan, measurement, output, equality, place, now)
     return Conversion(
         receipt=receipt, place=str(place), seconds=time.monotonic() - clock, read=measurement.manifest.size
     )
@@ -328,6 +328,7 @@ def _receipt(
     output: Measurement,
     equality: Equality,
     place: Path,
+    now: datetime,
 ) -> Receipt:
     findings = sorted(scan.findings, key=_rank)
     copies = {member.path for member in plan.copies}
@@ -354,7 +355,7 @@ def _receipt(
         findings_more=max(0, len(findings) - MOST_SEEN),
         dangerous=any(file.outcome is Outcome.FAIL for file in scan.files),
         version=__version__,
-        time=write_moment(datetime.now(UTC)),
+        time=write_moment(now),
     )
 
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.core.artifact import Artifact
-from weighbridge.core.chain import Node
-from weighbridge.core.evidence import Evidence
+from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.manifest import Manifest
 from weighbridge.core.report import SignatureResult
-from weighbridge.core.statement import Named
-from weighbridge.core.value import dataclass
+from weighbridge.core.value import dataclass, replace
 from weighbridge.evidence.find import is_silent, knows_recalls, statement_file_inside, statements_path
 from weighbridge.policy import Policy
 
 if TYPE_CHECKING:
+    from weighbridge.core.chain import Node
+    from weighbridge.core.statement import Named
     from weighbridge.sign.anchor import Anchor, TimestampAuthority
 
 __all__ = ["Question", "asks_recalls", "statement_file_inside", "statements_path", "weigh"]
@@ -46,10 +46,14 @@ class Question:
     """`sha256:…` of what the signatures of the model that hold are over."""
     state: Path | None = None
     """Where this machine keeps what it has seen; None to remember nothing."""
-    signed_as: tuple[Named, ...] = ()
+    signed_as: "tuple[Named, ...]" = ()
     """The whole model as its good signatures name it, where only a part of it is weighed."""
-    base: Named | None = None
+    base: "Named | None" = None
     """What an adapter shall be used with, as measured; None where no base was given."""
+    whole: bool = True
+    """Whether all of the model was measured."""
+    recallers: "tuple[Anchor, ...]" = ()
+    """Who may call back besides those with the role; believed for nothing else."""
 
     @property
     def asked(self) -> frozenset[str]:
@@ -65,7 +69,7 @@ def asks_recalls(policy: Policy, state: Path | None) -> bool:
 
 def weigh(
     question: Question, artifact: Artifact, manifest: Manifest, signatures: Sequence[SignatureResult]
-) -> tuple[tuple[Evidence, ...], Node | None]:
+) -> "tuple[tuple[Evidence, ...], Node | None]":
     """The rows, and the chain where `trace` asks. Raises `UsageError` for places that were named and are not there."""
     if question.command != "trace" and not question.asked and is_silent(question):
         return (), None  # most weighings: nothing is asked, and nothing lies there
@@ -73,4 +77,16 @@ def weigh(
     from weighbridge.evidence import stated
 
     subject = subject_of(artifact.name, manifest, single=artifact.single)
-    return stated.weigh(question, subject, manifest, signatures)
+    rows, chain = stated.weigh(question, subject, manifest, signatures)
+    return (rows if question.whole else tuple(map(_in_part, rows))), chain
+
+
+_OF_THE_WHOLE = frozenset({"traced", "based", "data", "approved", "current"})
+
+
+def _in_part(row: Evidence) -> Evidence:
+    """Statements are about a whole model: they say nothing for sure of one that was not measured whole."""
+    if row.outcome is not Outcome.PASS or row.question not in _OF_THE_WHOLE:
+        return row
+    why = f"not everything in it was measured here; of what was: {row.why}"
+    return replace(row, outcome=Outcome.UNKNOWN, why=why, code="not-measured")

@@ -7,7 +7,8 @@ no place to hide. Proofs of the log lie at MODEL.tlog-proof.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from weighbridge.policy.policy import Places
     from weighbridge.sign.bundle import Bundle
     from weighbridge.store.statements import StatementStore
+
+    Line = tuple[str, bytes | Bundle]
+    """Where it lies, and a line of a file of statements; what is over a limit as a bundle with its code."""
 
 STATEMENTS_NAME = "attestations.jsonl"
 RECEIPT_NAME = "receipt.jsonl"
@@ -73,10 +77,10 @@ def statement_file_inside(model: Path) -> frozenset[str]:
     if not path.is_file() or path.is_symlink():
         return frozenset()
     try:
-        found = _read(path)
+        found = _lines(path)
     except UsageError:
         return frozenset()
-    return frozenset({STATEMENTS_NAME} if found and all(map(_is_statement, found)) else ())
+    return frozenset({STATEMENTS_NAME} if found and all(map(_is_statement, bundles_in(found))) else ())
 
 
 _FIELDS = frozenset((
@@ -118,14 +122,33 @@ def _only_known(document: object) -> bool:
 
 def find_statements(model: Path) -> tuple["Bundle", ...]:
     """Every bundle beside and inside the model. Raises `UsageError` (`not-a-file`, `unreadable`)."""
+    return tuple(bundles_in(find_lines(model)))
+
+
+def find_lines(model: Path) -> tuple["Line", ...]:
+    """The same, as lines that nobody has read yet."""
     places = [beside(model, STATEMENTS_NAME), beside(model, RECEIPT_NAME)]
     places += [model / STATEMENTS_NAME] if statement_file_inside(model) else []
-    return tuple(bundle for place in places for bundle in _read(place) or ())
+    return tuple(line for place in places for line in _lines(place) or ())
+
+
+def bundles_in(lines: Iterable["Line"]) -> Iterator["Bundle"]:
+    """Each line read; what cannot be read keeps its place with its code."""
+    from weighbridge.sign.bundle import Bundle, read_line
+
+    for source, line in lines:
+        yield line if isinstance(line, Bundle) else read_line(line, source)
 
 
 def open_places(names: Sequence[str]) -> tuple[tuple["Bundle", ...], tuple["StatementStore", ...]]:
     """Files and stores that somebody named. Raises `UsageError` (`no-such-path`, `not-a-file`, `unreadable`)."""
-    bundles: list[Bundle] = []
+    lines, stores = open_lines(names)
+    return tuple(bundles_in(lines)), stores
+
+
+def open_lines(names: Sequence[str]) -> tuple[tuple["Line", ...], tuple["StatementStore", ...]]:
+    """The same, as lines that nobody has read yet."""
+    lines: list[Line] = []
     stores: list[StatementStore] = []
     for name in names:
         path = Path(name)
@@ -134,11 +157,11 @@ def open_places(names: Sequence[str]) -> tuple[tuple["Bundle", ...], tuple["Stat
 
             stores.append(statements.StatementStore(path))
             continue
-        found = _read(path)
+        found = _lines(path)
         if found is None:
             raise UsageError("no-such-path", f'there are no statements at "{visible(name)}"')
-        bundles += found
-    return tuple(bundles), tuple(stores)
+        lines += found
+    return tuple(lines), tuple(stores)
 
 
 MAX_LIST = 64 * 1024**2
@@ -172,28 +195,29 @@ def _needed(path: Path, what: str, limit: int = MAX_LAYOUT) -> bytes:
     return data
 
 
-def fetch(stores: Iterable["StatementStore"], digests: Iterable[str], seen: set[bytes]) -> Iterator["Bundle"]:
-    """Bundles in the stores about any of the digests (`algorithm:hex`), those in `seen` left out and added to it.
+def fetch(stores: Iterable["StatementStore"], digests: Iterable[str], seen: set[bytes]) -> Iterator["Line"]:
+    """Lines of the stores about any of the digests (`algorithm:hex`), those in `seen` left out and added to it.
 
     Raises `UsageError` (`limit-statements`): what would be left out might be a rejection.
     """
-    from weighbridge.sign.bundle import read_lines
+    from weighbridge.sign.bundle import split_lines
 
-    for store in stores:
-        for digest in digests:
-            for data in store.about(digest):
-                if data not in seen:
-                    if len(seen) >= MOST_FETCHED:
-                        raise UsageError(
-                            "limit-statements",
-                            f"the stores hold more than {MOST_FETCHED} statements about the model and its past",
-                        )
-                    seen.add(data)
-                    yield from read_lines(data, f"store {digest[:24]}")
+    for store, digest in product(stores, tuple(digests)):
+        for data in store.about(digest):
+            if data not in seen:
+                _refuse_too_many(seen)
+                seen.add(data)
+                yield from split_lines(data, f"store {digest[:24]}")
 
 
-def _read(path: Path) -> tuple["Bundle", ...] | None:
-    from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, read_lines
+def _refuse_too_many(seen: Collection[bytes]) -> None:
+    if len(seen) >= MOST_FETCHED:
+        why = f"the stores hold more than {MOST_FETCHED} statements about the model and its past"
+        raise UsageError("limit-statements", why)
+
+
+def _lines(path: Path) -> tuple["Line", ...] | None:
+    from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, split_lines
 
     data = read_beside(path, MAX_STATEMENTS_FILE)
-    return None if data is None else tuple(read_lines(data, path.name))
+    return None if data is None else tuple(split_lines(data, path.name))

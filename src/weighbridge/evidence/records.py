@@ -23,12 +23,14 @@ from weighbridge.tlog.logged import fresh as fresh_log
 from weighbridge.tlog.policy import LogPolicy, Trusted, read_policy
 
 if TYPE_CHECKING:
-    from weighbridge.lineage.ask import Answer
+    from weighbridge.lineage.ask import Answer, Found
 
 LOGS = "logs"
 """The folder of the state that remembers heads of logs; `log` keeps them there too."""
 MAX_PROOF = 16 * 1024**2
 MOST_ANCESTORS = 100_000
+LONGEST_PATH = 100
+"""Steps of a path that are told."""
 
 
 # -- the log
@@ -56,9 +58,8 @@ def log_rows(question: Question, statements: Sequence[str]) -> Iterator[Evidence
 
 def _fresh(question: Question, heads: Sequence[Trusted], marks: Sequence[HighWater], now: int) -> Evidence:
     if not heads:
-        return Evidence(
-            question="fresh", outcome=Outcome.UNKNOWN, why="no head of a log is at hand", code="log-no-proof"
-        )
+        why = "no head of a log is at hand"
+        return Evidence(question="fresh", outcome=Outcome.UNKNOWN, why=why, code="log-no-proof")
     newest = max(heads, key=lambda head: head.checkpoint.size)
     mark = next((one for one in marks if one.origin == newest.checkpoint.origin), None)
     return fresh_log(head_age(newest, mark, now), question.policy.max_age * 24 * 3600)
@@ -124,12 +125,14 @@ def _ancestors(answer: "Answer") -> Iterator[Ancestor]:
     nearer = {row.node.id: row for row in answer.rows}
     for row in answer.rows:
         path, at = [row], row
-        while at.nearer in nearer and len(path) < 100:
+        while at.nearer in nearer and len(path) < LONGEST_PATH:
             at = nearer[at.nearer]
             path.append(at)
-        words = tuple(
-            f"{step.edges[0].relation.value.replace('_', ' ') if step.edges else 'from'} {visible(step.node.title, 60)}"
-            for step in reversed(path)
-        )
+        words = tuple(map(_hop, reversed(path)))
         for thing in row.node.things:
             yield Ancestor(thing, words, row.sure)
+
+
+def _hop(step: "Found") -> str:
+    relation = step.edges[0].relation.value.replace("_", " ") if step.edges else "from"
+    return f"{relation} {visible(step.node.title, 60)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from weighbridge.core.errors import LoadRefused
+from weighbridge.core.refused import LoadRefused
 from weighbridge.core.text import visible
 from weighbridge.loading import Asked, Held
 

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from weighbridge.core.artifact import SIBLINGS_SUFFIX, SIGNATURE_NAME
-from weighbridge.core.errors import LoadRefused
+from weighbridge.core.refused import LoadRefused
 from weighbridge.integrations.active import active, admit, guards, inside
 from weighbridge.integrations.patching import Install, Patches
 from weighbridge.integrations.places import home_of

@@ -13,7 +13,7 @@ from typing import Any
 
 from weighbridge.core.errors import UnavailableError
 from weighbridge.pipeline.record import Record, record
-from weighbridge.pipeline.run import Outcome
+from weighbridge.pipeline.run import RunOutcome
 
 PathOrText = str | os.PathLike[str]
 SETTINGS = (
@@ -47,7 +47,7 @@ class Recorder:
         self._running = False
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> RunOutcome | None:
         """What was stated, after the end."""
         return self._record.outcome
 
@@ -59,7 +59,7 @@ class Recorder:
             self._record.start()
             self._running = True
 
-    def on_train_end(self) -> Outcome | None:
+    def on_train_end(self) -> RunOutcome | None:
         """Measure what came out and state it. Raises `InputError` (`run-unstated`); without a begin it does nothing."""
         if not self._running:
             return None

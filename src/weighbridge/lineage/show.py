@@ -13,20 +13,21 @@ from weighbridge.core.text import counted, some, visible
 from weighbridge.lineage.ask import Answer, Found, Way, trusted
 from weighbridge.lineage.edge import Edge, Grade, Node, is_digest
 from weighbridge.lineage.intake import Taken
+from weighbridge.report.summary import short_digest
 
 MOST_EDGES = 20
 """Statements of one row that are told one by one to machines."""
 NEAR = 200
 """Rows that are drawn."""
+WIDEST = 72
+"""Columns for what stands left of the marks."""
 
 
 def title(node: Node) -> str:
     """The best name, and the beginning of a digest."""
     digest = next((key for key in node.keys if is_digest(key)), "")
-    algorithm, _, value = digest.partition(":")
-    short = algorithm.removeprefix("weighbridge-files-v1-").removeprefix("weighbridge-tensors-v1-")
     name = visible(node.title if node.title != digest else node.label, 80)
-    return "  ".join(part for part in (name, f"{short}:{value[:12]}…" if value else "") if part)
+    return "  ".join(part for part in (name, short_digest(digest)) if part)
 
 
 def who(edges: Sequence[Edge]) -> str:
@@ -48,8 +49,7 @@ def tree(answer: Answer, verb: str) -> list[str]:
     drawn = answer.rows[:NEAR]
     for row in drawn:
         below[row.nearer].append(row)
-    for start in answer.starts:
-        lines += _below(start.id, below)
+    lines += _aligned([row for start in answer.starts for row in _below(start.id, below)])
     if answer.total > len(drawn):
         lines.append(f"… and {answer.total - len(drawn):,} more")
     if not answer.total:
@@ -62,26 +62,32 @@ def tree(answer: Answer, verb: str) -> list[str]:
     return lines
 
 
-def _below(start: int, below: dict[int, list[Found]]) -> Iterator[str]:
-    """Depth first, without recursion: lineages are as deep as somebody likes."""
+def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Who says so in one column, whatever the depth."""
+    width = min(WIDEST, max((len(left) for left, _ in rows), default=0))
+    return [f"{left:<{width}}  {right}" for left, right in rows]
+
+
+def _below(start: int, below: dict[int, list[Found]]) -> Iterator[tuple[str, str]]:
+    """(what, who says so), depth first, without recursion: lineages are as deep as somebody likes."""
     waiting = [("", row, place == 0) for place, row in enumerate(reversed(below.get(start, [])))]
     while waiting:
         indent, row, last = waiting.pop()
         branch, rest = ("└─", "   ") if last else ("├─", "│  ")
         relation = row.edges[0].relation.value.replace("_", " ") if row.edges else "via"
         shown = indent if len(indent) < 60 else indent[:57] + "…  "
-        yield f"{shown}{branch} {f'{relation}  {title(row.node)}':<56}  {who(row.edges)}"
+        yield f"{shown}{branch} {relation}  {title(row.node)}", who(row.edges)
         inner = list(reversed(below.get(row.node.id, [])))
         waiting += [(indent + rest, one, place == 0) for place, one in enumerate(inner)]
 
 
 def way_lines(way: Way) -> list[str]:
     """From the descendant up to the ancestor."""
-    lines = [title(way.nodes[0])]
+    rows = []
     for depth, (node, edges) in enumerate(zip(way.nodes[1:], way.hops, strict=True)):
         relation = edges[0].relation.value.replace("_", " ") if edges else "via"
-        lines.append(f"{'   ' * min(depth, 20)}└─ {f'{relation}  {title(node)}':<56}  {who(edges)}")
-    return lines
+        rows.append((f"{'   ' * min(depth, 20)}└─ {relation}  {title(node)}", who(edges)))
+    return [title(way.nodes[0]), *_aligned(rows)]
 
 
 # -- for machines

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from weighbridge.core.errors import LoadRefused
 from weighbridge.core.evidence import Outcome
 from weighbridge.core.finding import Severity
+from weighbridge.core.refused import LoadRefused
 from weighbridge.core.report import Report
 from weighbridge.core.text import visible
 from weighbridge.core.verdict import Decision

@@ -17,9 +17,9 @@ from weighbridge.core.manifest import Manifest
 from weighbridge.core.statement import Named
 from weighbridge.core.text import some, visible
 from weighbridge.core.value import dataclass
-from weighbridge.measure import Plan, difference, measure
+from weighbridge.measure import Plan, Progress, difference, measure
 from weighbridge.pipeline.redact import text as redacted
-from weighbridge.store import open_artifact
+from weighbridge.store import Links, open_artifact
 
 TRAINING = frozenset({"train", "training", "finetune", "fine-tune", "fit", "pretrain", "train-adapter"})
 """Steps that train on what is no model."""
@@ -57,12 +57,19 @@ def _input(word: str, relation: Relation | None) -> Input:
     return Input(path=Path(word), relation=relation)
 
 
-def measured(path: Path) -> Measured:
+def measured(
+    path: Path,
+    *,
+    links: Links = Links.INSIDE,
+    jobs: int | None = None,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Measured:
     """Every digest of a folder or file. Raises `UsageError` (`no-such-path`, `no-digest`), `InputError` where not all of
     it could be read: a digest of a part would stand for the whole.
     """
-    artifact = opened(path)
-    found = measure(artifact, Plan(tensors=True))
+    artifact = opened(path, links)
+    found = measure(artifact, Plan(tensors=True), progress=progress, jobs=jobs, seconds=seconds)
     for obstacle in artifact.obstacles:
         raise _unread(path, obstacle.path, obstacle.message, obstacle.code)
     for unread in found.unread:
@@ -75,9 +82,9 @@ def measured(path: Path) -> Measured:
     return Measured(path=path, what=what, manifest=found.manifest)
 
 
-def opened(path: Path) -> Artifact:
+def opened(path: Path, links: Links = Links.INSIDE) -> Artifact:
     """The files, without the signatures of somebody that lie in their folder."""
-    return open_artifact(str(path), exclude=bundles_of(path)[1])
+    return open_artifact(str(path), links=links, exclude=bundles_of(path)[1])
 
 
 def _unread(path: Path, name: str, why: str, code: str) -> InputError:

@@ -1,10 +1,9 @@
-"""Who agreed: different people in the roles that are asked for. Distinct in identity *and* in key.
+"""Who agreed: different people (`sign.people`) in the roles that are asked for.
 
-Whoever shares a name or a key with somebody, directly or through others, is that somebody: in what was signed, and in
-the keyring. One person fills one place, whatever roles they hold, and nobody agrees to what is their own.
+One person fills one place, whatever roles they hold, and nobody agrees to what is their own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from weighbridge.attest import predicates
@@ -17,12 +16,8 @@ from weighbridge.core.statement import Statement
 from weighbridge.core.text import some, visible
 from weighbridge.core.value import dataclass
 from weighbridge.pipeline.reason import Reason
-from weighbridge.sign import keys
-from weighbridge.sign.anchor import KeyAnchor, SignerCheck
-from weighbridge.trust.keyring import Keyring
+from weighbridge.sign.people import Marks, People, grouped
 
-Marks = frozenset[str]
-"""What somebody is known by: `name …` and `key …`."""
 Wanted = tuple[tuple[str, int], ...]
 """(role, how many different people)."""
 
@@ -51,43 +46,6 @@ class Tally:
     """(who or where, why): what nobody could read and may be a rejection, by somebody of the keyring or beyond a limit."""
     lacking: Wanted = ()
     """(role, how many people are missing)."""
-
-
-def marks_of(check: SignerCheck) -> Marks:
-    """What the signer of a statement is known by."""
-    return frozenset(_marks(check.by, check.key))
-
-
-def _marks(name: str, key: str) -> Iterable[str]:
-    return [f"name {name.casefold()}"] * bool(name) + [f"key {key}"] * bool(key)
-
-
-class People:
-    """The keyring, as it says who is who."""
-
-    def __init__(self, keyring: Keyring) -> None:
-        self._groups: list[set[str]] = []
-        for anchor in keyring.anchors:
-            key = (
-                keys.fingerprint(keys.load_public(anchor.public_key_pem))
-                if isinstance(anchor, KeyAnchor)
-                else ""
-            )
-            self._join(set(_marks(anchor.name, key)))
-
-    def _join(self, marks: set[str]) -> None:
-        linked = [group for group in self._groups if group & marks]
-        self._groups = [group for group in self._groups if group not in linked]
-        self._groups.append(marks.union(*linked))
-
-    def all_of(self, marks: Iterable[str]) -> Marks:
-        """Everything that belongs to the same person as any of these."""
-        found = set(marks)
-        return frozenset(found.union(*(group for group in self._groups if group & found)))
-
-    def named(self, name: str) -> Marks:
-        """Everything that the person with this name is known by."""
-        return self.all_of(_marks(name, ""))
 
 
 def tally(
@@ -140,7 +98,7 @@ def _votes(
             except InputError as error:
                 unread.append((who, error.message))
                 continue
-            marks = people.all_of(marks_of(one.signer))
+            marks = people.of(one.signer)
             votes.append(Vote(one.signer.by, marks, frozenset(one.signer.roles), review))
     return votes, left_out, unread
 
@@ -174,13 +132,8 @@ def _fill(wanted: Wanted, votes: Sequence[Vote]) -> tuple[tuple[Vote, ...], Want
 
 def _persons(votes: Sequence[Vote]) -> list[dict[str, Vote]]:
     """Each person's approvals by role."""
-    groups: list[tuple[set[str], list[Vote]]] = []
-    for vote in votes:
-        linked = [group for group in groups if group[0] & vote.marks]
-        groups = [group for group in groups if not group[0] & vote.marks]
-        marks = set(vote.marks).union(*(marks for marks, _ in linked))
-        groups.append((marks, [*(one for _, found in linked for one in found), vote]))
-    return [{vote.review.role: vote for vote in reversed(found)} for _, found in groups]
+    found = grouped((vote, vote.marks) for vote in votes)
+    return [{vote.review.role: vote for vote in reversed(group)} for group in found]
 
 
 def _seat(

@@ -6,7 +6,7 @@ Everything is told at once: each reason is a line. What the plan does not name m
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from weighbridge.attest.attestation import judge_one
@@ -17,9 +17,9 @@ from weighbridge.core.value import dataclass
 from weighbridge.pipeline import git
 from weighbridge.pipeline.access import Access, Principal, principal_of, refusal
 from weighbridge.pipeline.material import Measured
-from weighbridge.pipeline.plan import Standing, is_over, load
+from weighbridge.pipeline.plan import PlanState, is_over, load
 from weighbridge.pipeline.reason import Reason, refuse
-from weighbridge.pipeline.run import Wish
+from weighbridge.pipeline.wish import Wish
 from weighbridge.sign.bundle import read_line
 from weighbridge.sign.signer import AnySigner, BundleSigner, sign_statement
 from weighbridge.trust.keyring import Keyring
@@ -52,6 +52,8 @@ class Permit:
     """`sha256:…` of the plan."""
 
 
+Clock = Callable[[], datetime]
+"""What time it is, in UTC."""
 Permitting = Callable[[Sequence[Measured], git.Code | None], Permit]
 
 
@@ -61,17 +63,19 @@ def permit_of(
     wish: Wish,
     signers: Sequence[AnySigner],
     access: Access | None = None,
+    *,
+    clock: Clock,
 ) -> Permitting:
     """What `begin` asks before it lets a run start: it answers, or raises `StepRefused` with every reason.
 
-    The plan's approvals and end are looked at now, before anything large is measured, and again after that.
+    `clock` is asked twice: the plan's approvals and end are looked at now, before anything large is measured, and again after that.
     """
-    started = datetime.now(UTC)
+    started = clock()
     standing = load(path, keyring, started)
     refuse(_refused(standing), _unfit(standing, wish, access, started), f"weighbridge plan show {path}")
 
     def permit(materials: Sequence[Measured], code: git.Code | None) -> Permit:
-        now = datetime.now(UTC)
+        now = clock()
         again = load(path, keyring, now)
         found = [
             *_unfit(again, wish, access, now),
@@ -83,18 +87,18 @@ def permit_of(
                 Reason(code="bad-plan", why="the plan was exchanged while the materials were measured")
             )
         if access is not None:
-            found += refusal(access, principal_holding(signers, keyring), "run", again.resource)
+            found += refusal(access, principal_holding(signers, keyring, now), "run", again.resource)
         refuse(_refused(again), found, f"weighbridge plan show {path}")
         return Permit(plan=again.digest)
 
     return permit
 
 
-def _refused(standing: Standing) -> str:
+def _refused(standing: PlanState) -> str:
     return f'the plan "{visible(standing.plan.name, 80)}" does not let this run start'
 
 
-def _unfit(standing: Standing, wish: Wish, access: Access | None, now: datetime) -> list[Reason]:
+def _unfit(standing: PlanState, wish: Wish, access: Access | None, now: datetime) -> list[Reason]:
     """What can be said of the plan itself."""
     plan, found = standing.plan, list(standing.reasons)
     if is_over(plan, now):
@@ -119,7 +123,7 @@ def allowed(what: Named, ones: Sequence[Named]) -> bool:
     )
 
 
-def _inputs(standing: Standing, materials: Sequence[Measured]) -> Iterator[Reason]:
+def _inputs(standing: PlanState, materials: Sequence[Measured]) -> Iterator[Reason]:
     plan = standing.plan
     files = tuple(one for one in plan.code if not _commit(one))
     for one in materials:
@@ -144,7 +148,7 @@ def _commit(what: Named) -> str:
 
 
 def _code(
-    standing: Standing, wish: Wish, materials: Sequence[Measured], code: git.Code | None
+    standing: PlanState, wish: Wish, materials: Sequence[Measured], code: git.Code | None
 ) -> Iterator[Reason]:
     """The commit, nothing changed since, and a command that runs files of it and no others."""
     named = standing.plan.code
@@ -241,7 +245,7 @@ def _module(wish: Wish, code: git.Code | None, folders: Sequence[Path]) -> bool:
     return False
 
 
-def principal_holding(signers: Sequence[AnySigner], keyring: Keyring) -> Principal | None:
+def principal_holding(signers: Sequence[AnySigner], keyring: Keyring, now: datetime) -> Principal | None:
     """Who of the keyring holds these keys: each signs a sentence that says nothing. None where that cannot be told.
 
     A keyless signer is not asked: whatever it signs is published.
@@ -256,7 +260,7 @@ def principal_holding(signers: Sequence[AnySigner], keyring: Keyring) -> Princip
         if isinstance(signer, BundleSigner):
             return None
         bundle = read_line(sign_statement(probe, signer), "the signer")
-        one = judge_one(bundle, keyring.anchors, keyring.authorities, datetime.now(UTC))
+        one = judge_one(bundle, keyring.anchors, keyring.authorities, now)
         if one.is_signed:
             return principal_of(one.signer)
     return None

@@ -19,16 +19,16 @@ from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.manifest import Digest
 from weighbridge.core.moment import read_moment, write_moment
 from weighbridge.core.pattern import late
-from weighbridge.core.report import FILES_ALGORITHM
-from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement
+from weighbridge.core.statement import Named, Statement, read_digest
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.pipeline.access import Access, Resource, principal_of, refusal
 from weighbridge.pipeline.material import measured
-from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally, unfit
+from weighbridge.pipeline.people import Tally, Wanted, reasons, tally, unfit
 from weighbridge.pipeline.reason import Reason, refuse
 from weighbridge.pipeline.statements import append, payload_of, signed_lines
 from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, read_lines
+from weighbridge.sign.people import Marks, People
 from weighbridge.sign.signer import AnySigner
 from weighbridge.store import read_beside
 from weighbridge.trust.keyring import Keyring
@@ -40,7 +40,7 @@ _ROLE = late(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PlanState:
     """A plan as it stands: what it says, whose it is, and what the reviews come to."""
 
     path: Path
@@ -94,17 +94,19 @@ def named(text: str) -> Named:
     if os.path.lexists(text):
         return measured(Path(text)).what
     try:
-        algorithm, value = Digest.parse(text.lower())
+        found = read_digest(text)
     except InputError:
         raise UsageError(
             "bad-target",
             f'"{visible(text, 80)}" is no digest, and nothing lies there',
             "weighbridge digest PATH",
         ) from None
-    if algorithm in ("sha256", f"{FILES_ALGORITHM}sha256"):
-        return Named(files=Digest("sha256", value))
-    if algorithm in ("blake3", f"{TENSORS_ALGORITHM}blake3"):
-        return Named(tensors=Digest("blake3", value))
+    plain = {algorithm: Digest(algorithm, bytes.fromhex(value)) for algorithm, value in found.others}
+    files, tensors = found.files or plain.get("sha256"), found.tensors or plain.get("blake3")
+    if files is not None and files.algorithm == "sha256":
+        return Named(files=files)
+    if tensors is not None and tensors.algorithm == "blake3":
+        return Named(tensors=tensors)
     raise UsageError(
         "bad-target", f'"{visible(text, 80)}" is no digest of files (sha256:) or of tensors (blake3:)'
     )
@@ -179,7 +181,7 @@ def _digest(payload: bytes) -> str:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
-def load(path: Path, keyring: Keyring, now: datetime) -> Standing:
+def load(path: Path, keyring: Keyring, now: datetime) -> PlanState:
     """The plan of a file and what its reviews come to. Raises `UsageError` (`no-such-path`), `InputError` (`bad-plan`)."""
     data = read_beside(path, MAX_STATEMENTS_FILE)
     if data is None:
@@ -194,17 +196,17 @@ def load(path: Path, keyring: Keyring, now: datetime) -> Standing:
 
 def _standing(
     path: Path, plans: Sequence[Attestation], attestations: Sequence[Attestation], keyring: Keyring
-) -> Standing:
-    first, people = plans[0], People(keyring)
+) -> PlanState:
+    first, people = plans[0], People(keyring.anchors)
     if first.statement is None:
         raise AssertionError(first.source)
     plan: Plan = predicates.read(first.statement, "the plan")
     if plan.inputs != first.statement.subjects:
         raise InputError("bad-plan", f'the plan in "{visible(str(path))}" is not about what it allows')
     signed = [one for one in plans if one.is_signed]
-    own = people.all_of(mark for one in signed for mark in marks_of(one.signer))
+    own = frozenset[str]().union(*(people.of(one.signer) for one in signed))
     subject = plan_named(first.digest)
-    return Standing(
+    return PlanState(
         path=path,
         plan=plan,
         digest=first.digest,
@@ -230,13 +232,14 @@ def review(
     signers: Sequence[AnySigner],
     keyring: Keyring,
     access: Access | None = None,
-) -> Standing:
+    *,
+    now: datetime,
+) -> PlanState:
     """Sign a review of a plan and add it to the plan's file; the plan as it stands then.
 
     Raises `StepRefused` where the review would not count: somebody unknown, the plan's author, without the role, or
     who has approved already. Nothing is then written.
     """
-    now = datetime.now(UTC)
     before = load(path, keyring, now)
     said = Review(
         decision=decision,
@@ -249,13 +252,13 @@ def review(
         (bundle for line in lines for bundle in read_lines(line, "the review")),
         keyring.anchors, keyring.authorities, now,
     )  # fmt: skip
-    refuse("this review would not count", _why_not(before, said, judged, access, People(keyring)))
+    refuse("this review would not count", _why_not(before, said, judged, access, People(keyring.anchors)))
     append(path, lines)
     return load(path, keyring, now)
 
 
 def _why_not(
-    plan: Standing, said: Review, judged: Sequence[Attestation], access: Access | None, people: People
+    plan: PlanState, said: Review, judged: Sequence[Attestation], access: Access | None, people: People
 ) -> tuple[Reason, ...]:
     found: list[Reason] = []
     if not plan.authors:
@@ -270,11 +273,11 @@ def _why_not(
     return tuple(found)
 
 
-def _why_not_by(plan: Standing, said: Review, one: Attestation, people: People) -> list[Reason]:
+def _why_not_by(plan: PlanState, said: Review, one: Attestation, people: People) -> list[Reason]:
     found = [*unfit(one, said.role)]
     if not one.is_signed or said.decision is not Decision.APPROVE:
         return found
-    who, marks = visible(one.signer.by, 80), people.all_of(marks_of(one.signer))
+    who, marks = visible(one.signer.by, 80), people.of(one.signer)
     if said.role not in dict(plan.plan.approvals):
         asked = ", ".join(role for role, _ in plan.plan.approvals)
         found.append(

@@ -15,7 +15,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -65,7 +65,7 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Contribution:
     """What was written down when a contribution came."""
 
     id: str
@@ -107,8 +107,9 @@ class Quarantine:
         contributor: str,
         keyring: Keyring,
         *,
+        now: datetime,
         contributor_keys: Sequence[str] = (),
-    ) -> Record:
+    ) -> Contribution:
         """Copy a contribution, measure and scan the copy, write down what was seen.
 
         Raises `UsageError` (`no-such-path`, `no-digest`, `cannot-take`, `contribution-known`), `InputError`, `BrokenError`.
@@ -124,8 +125,8 @@ class Quarantine:
             copy(artifact, path, copied)
             copy_beside(path, copied)
             found = measured(copied)
-            report = scan(copied, keyring)
-            document = _document(found, sort, contributor, contributor_keys, report, artifact.name)
+            report = scan(copied, keyring, now)
+            document = _document(found, sort, contributor, contributor_keys, report, artifact.name, now)
             write_file(aside / RECORD, write_json(document, indent=1) + b"\n")
             sync_tree(aside)
             return self._place(aside, str(document["id"]), contributor)
@@ -144,7 +145,7 @@ class Quarantine:
                 f"chmod o-w {self.folder}",
             )  # fmt: skip
 
-    def _place(self, aside: Path, identity: str, contributor: str) -> Record:
+    def _place(self, aside: Path, identity: str, contributor: str) -> Contribution:
         """Give it its name; the same content by somebody else is no second contribution."""
         with one_writer(self.folder):
             target = self.folder / identity
@@ -163,7 +164,7 @@ class Quarantine:
 
     # --------------------------------------------------------------------------------------------------------- looking
 
-    def all(self) -> Iterator[Record]:
+    def all(self) -> Iterator[Contribution]:
         """Every contribution, by its digest. Raises `InputError` (`quarantine-damaged`)."""
         try:
             names = sorted(name for name in os.listdir(self.folder) if _ID.match(name))  # noqa: PTH208 - names are wanted
@@ -174,7 +175,7 @@ class Quarantine:
         for name in names:
             yield self.record(name)
 
-    def find(self, text: str) -> Record:
+    def find(self, text: str) -> Contribution:
         """The contribution whose digest begins so. Raises `UsageError` (`no-such-contribution`)."""
         wanted = text.lower().removeprefix("sha256:")
         found = [one for one in self.all() if one.id.startswith(wanted)] if _PREFIX.match(wanted) else []
@@ -187,7 +188,7 @@ class Quarantine:
             )
         return found[0]
 
-    def record(self, identity: str) -> Record:
+    def record(self, identity: str) -> Contribution:
         """One record. Raises `InputError` (`quarantine-damaged`)."""
         data = read_beside(self.folder / identity / RECORD, MAX_RECORD)
         if data is None:
@@ -200,26 +201,26 @@ class Quarantine:
             raise _damaged(identity, "its record is of another contribution")
         return record
 
-    def content(self, record: Record) -> Path:
+    def content(self, record: Contribution) -> Path:
         """Where the files lie."""
         return self.folder / record.id / CONTENT / record.name
 
-    def reviews(self, record: Record) -> Path:
+    def reviews(self, record: Contribution) -> Path:
         """Where the reviews lie."""
         return self.folder / record.id / REVIEWS
 
-    def released(self, record: Record) -> Mapping[str, Any] | None:
+    def released(self, record: Contribution) -> Mapping[str, Any] | None:
         """Where it went, and when; None where it is still here."""
         data = read_beside(self.folder / record.id / RELEASED, MAX_RECORD)
         found = read_json(data, "the record of the release", limit=MAX_RECORD) if data else None
         return found if isinstance(found, dict) else None
 
-    def measure(self, record: Record) -> Measured:
+    def measure(self, record: Contribution) -> Measured:
         """The files as they are now. Raises `InputError` (`quarantine-changed`) where they are not what came."""
         return same(record, self.content(record))
 
 
-def same(record: Record, path: Path) -> Measured:
+def same(record: Contribution, path: Path) -> Measured:
     """The files at a place, which must be those of the record. Raises `InputError` (`quarantine-changed`)."""
     try:
         found = measured(path)
@@ -232,11 +233,11 @@ def same(record: Record, path: Path) -> Measured:
     return found
 
 
-def scan(path: Path, keyring: Keyring, policy: Policy | None = None) -> Report:
+def scan(path: Path, keyring: Keyring, now: datetime, policy: Policy | None = None) -> Report:
     """What our examination and the signatures say; nothing is loaded."""
     request = Request(
         paths=(str(path),), command="check", ask=frozenset({Ask.CONTENT, Ask.SIGNATURES}),
-        policy=policy or default_policy(), keyring=keyring, now=datetime.now(UTC),
+        policy=policy or default_policy(), keyring=keyring, now=now,
     )  # fmt: skip
     return weigh(request)
 
@@ -256,7 +257,7 @@ def _row(one: Finding) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def blocking(record: Record, report: Report) -> tuple[Mapping[str, Any], ...]:
+def blocking(record: Contribution, report: Report) -> tuple[Mapping[str, Any], ...]:
     """The findings that block a release: those of when it came, and those of a scan of today."""
     rows = {(str(row["rule"]), str(row["path"])): row for row in (*record.errors, *error_rows(report))}
     return tuple(rows[key] for key in sorted(rows))
@@ -276,7 +277,13 @@ def _plain(name: str) -> str:
 
 
 def _document(
-    found: Measured, sort: Sort, contributor: str, keys: Sequence[str], report: Report, name: str
+    found: Measured,
+    sort: Sort,
+    contributor: str,
+    keys: Sequence[str],
+    report: Report,
+    name: str,
+    now: datetime,
 ) -> dict[str, Any]:
     files = found.what.files
     if files is None:
@@ -295,7 +302,7 @@ def _document(
             {"path": entry.path, "size": entry.size, "sha256": entry.sha256.hex() if entry.sha256 else None}
             for entry in found.manifest.entries
         ],
-        "received": write_moment(datetime.now(UTC)),
+        "received": write_moment(now),
         "scan": {
             "tool": f"weighbridge {report.tool_version}",
             "verdict": report.verdict.decision.value,
@@ -308,7 +315,7 @@ def _document(
     }  # fmt: skip
 
 
-def read_record(data: bytes) -> Record:
+def read_record(data: bytes) -> Contribution:
     """What `_document` wrote.
 
     Raises for what is no record: `InputError`, `LimitError`, and what indexing a value of another shape raises.
@@ -321,7 +328,7 @@ def read_record(data: bytes) -> Record:
     name = str(document["name"])
     if _plain(name) != name:
         raise ValueError(name)
-    return Record(
+    return Contribution(
         id=str(document["id"]),
         name=name,
         sort=Sort(document["kind"]),

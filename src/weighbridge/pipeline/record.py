@@ -5,12 +5,13 @@
         train()
 
 An error in the block goes through, and nothing is stated. Where the block ended well and nothing can be stated,
-`InputError` (`run-unstated`) says why.
+`InputError` (`run-unstated`) says why. This is a door, as a command is: the clock and the environment are read here.
 """
 
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Self
 from weighbridge.core.errors import InputError
 from weighbridge.pipeline.environment import installed_here
 from weighbridge.pipeline.material import inputs_of
-from weighbridge.pipeline.run import Outcome, Recording, Wish, begin, end, settings
+from weighbridge.pipeline.run import Recording, RunOutcome, begin, end, settings
+from weighbridge.pipeline.wish import Wish
 from weighbridge.sign.signer import AnySigner, open_signer
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Record:
 
     parameters: dict[str, str]
     """Seeds and settings to be written down; filled at any time before the end."""
-    outcome: Outcome | None
+    outcome: RunOutcome | None
     """What was stated, after the end."""
 
     def __init__(
@@ -44,7 +46,7 @@ class Record:
         self.outcome = None
 
     def __enter__(self) -> Self:
-        self._recording = begin(self._wish, permit=self._permit(), installed=installed_here())
+        self._recording = begin(self._wish, permit=self._permit(), installed=installed_here(), clock=_now)
         return self
 
     def __exit__(
@@ -54,7 +56,7 @@ class Record:
         if recording is None or kind is not None:
             return
         said = settings([(name, str(value)) for name, value in self.parameters.items()])
-        self.outcome = end(recording, 0, self._signers, parameters=said)
+        self.outcome = end(recording, 0, self._signers, now=_now(), parameters=said)
         for problem in self.outcome.problems:
             raise InputError(
                 "run-unstated", f"nothing is stated about the run: {problem.why} ({problem.code})"
@@ -64,7 +66,7 @@ class Record:
         """The same as entering the block, for callbacks."""
         return self.__enter__()
 
-    def finish(self) -> "Outcome | None":
+    def finish(self) -> "RunOutcome | None":
         """The same as leaving the block without an error."""
         self.__exit__(None, None, None)
         return self.outcome
@@ -80,7 +82,7 @@ class Record:
         from weighbridge.trust.keyring import keyring_dir, load_keyring
 
         keyring = load_keyring(keyring_dir(self._trust, os.environ, Path.home()))
-        return permit_of(Path(self._plan), keyring, self._wish, self._signers)
+        return permit_of(Path(self._plan), keyring, self._wish, self._signers, clock=_now)
 
 
 def record(
@@ -112,6 +114,10 @@ def record(
         host=frozenset(host),
     )
     return Record(wish, _signers(key, password), plan, trust)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _signers(key: PathOrText | Sequence[AnySigner], password: str | None) -> Sequence[AnySigner]:

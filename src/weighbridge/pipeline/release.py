@@ -6,7 +6,7 @@ these very findings with a reason. What is let out is what was measured while it
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from weighbridge.core.wire import write_json
 from weighbridge.evidence import statements_path
 from weighbridge.pipeline.access import Access, Resource, principal_of, refusal
 from weighbridge.pipeline.copying import copy_again, copy_beside, sync_tree
-from weighbridge.pipeline.people import Marks, People, Tally, Wanted, marks_of, reasons, tally, unfit
+from weighbridge.pipeline.people import Tally, Wanted, reasons, tally, unfit
 from weighbridge.pipeline.permission import principal_holding
 from weighbridge.pipeline.quarantine import (
     RELEASED,
+    Contribution,
     Quarantine,
-    Record,
     blocking,
     findings_digest,
     same,
@@ -39,6 +39,7 @@ from weighbridge.pipeline.quarantine import (
 from weighbridge.pipeline.reason import Reason, refuse
 from weighbridge.pipeline.statements import append, payload_of, signed_lines
 from weighbridge.sign.bundle import MAX_STATEMENTS_FILE, read_lines
+from weighbridge.sign.people import Marks, People
 from weighbridge.sign.signer import AnySigner
 from weighbridge.store import read_beside
 from weighbridge.trust.keyring import Keyring
@@ -58,7 +59,7 @@ class Rules:
 class State:
     """A contribution as it stands."""
 
-    record: Record
+    record: Contribution
     tally: Tally
     waived: tuple[tuple[str, str, str], ...]
     """(digest of the findings, who waived them, why)."""
@@ -78,14 +79,16 @@ class State:
         return "approved" if is_enough else "quarantined"
 
 
-def subjects_of(record: Record) -> tuple[Named, ...]:
+def subjects_of(record: Contribution) -> tuple[Named, ...]:
     """What a review is about: the content, and what was written down when it came."""
     return record.what, Named(name="record", others=(("sha256", record.digest.removeprefix("sha256:")),))
 
 
-def state_of(quarantine: Quarantine, record: Record, rules: Rules, keyring: Keyring, now: datetime) -> State:
+def state_of(
+    quarantine: Quarantine, record: Contribution, rules: Rules, keyring: Keyring, now: datetime
+) -> State:
     """Who has agreed so far."""
-    people = People(keyring)
+    people = People(keyring.anchors)
     own = own_marks(record, people)
     attestations = _reviews(quarantine.reviews(record), keyring, now)
     wanted = subjects_of(record)
@@ -100,12 +103,13 @@ def state_of(quarantine: Quarantine, record: Record, rules: Rules, keyring: Keyr
     )
 
 
-def own_marks(record: Record, people: People) -> Marks:
+def own_marks(record: Contribution, people: People) -> Marks:
     """Everything that whoever made a contribution is known by."""
-    said = [f"name {record.contributor.casefold()}", *(f"key {key}" for key in record.contributor_keys)]
-    for one in record.signatures:
-        said += [f"name {one.by.casefold()}", *([f"key {one.key}"] if one.key else [])]
-    return people.all_of(said)
+    said = [
+        people.known_by(record.contributor),
+        *(people.known_by("", key) for key in record.contributor_keys),
+    ]
+    return frozenset().union(*said, *(people.known_by(one.by, one.key) for one in record.signatures))
 
 
 def _reviews(path: Path, keyring: Keyring, now: datetime) -> tuple[Attestation, ...]:
@@ -115,7 +119,7 @@ def _reviews(path: Path, keyring: Keyring, now: datetime) -> tuple[Attestation, 
     return judge_all(read_lines(data, path.name), keyring.anchors, keyring.authorities, now)
 
 
-def _waiver_subjects(record: Record, findings: str) -> tuple[Named, ...]:
+def _waiver_subjects(record: Contribution, findings: str) -> tuple[Named, ...]:
     return (
         *subjects_of(record),
         Named(name="findings", others=(("sha256", findings.removeprefix("sha256:")),)),
@@ -123,14 +127,14 @@ def _waiver_subjects(record: Record, findings: str) -> tuple[Named, ...]:
 
 
 def _waivers(
-    attestations: Sequence[Attestation], record: Record, rules: Rules, own: Marks, people: People
+    attestations: Sequence[Attestation], record: Contribution, rules: Rules, own: Marks, people: People
 ) -> "list[tuple[str, str, str]]":
     found = []
     for one in attestations:
         said = one.statement
         if said is None or not one.is_signed or said.predicate_type != REVIEW or len(said.subjects) != 3:
             continue
-        if said.subjects[:2] != subjects_of(record) or people.all_of(marks_of(one.signer)) & own:
+        if said.subjects[:2] != subjects_of(record) or people.of(one.signer) & own:
             continue
         try:
             review: Review = predicates.read(said)
@@ -168,7 +172,7 @@ def resource_of(state: State) -> Resource:
 
 def review(
     quarantine: Quarantine,
-    record: Record,
+    record: Contribution,
     decision: Decision,
     role: str,
     comment: str,
@@ -176,27 +180,29 @@ def review(
     keyring: Keyring,
     rules: Rules,
     *,
+    now: datetime,
     waive: bool = False,
 ) -> State:
     """Sign a review of a contribution; with `waive` also that its findings of severity error are accepted for `comment`.
 
     Raises `StepRefused` where it would not count, `InputError` (`quarantine-changed`) where the files have changed.
     """
-    now = datetime.now(UTC)
     quarantine.measure(record)
     before = state_of(quarantine, record, rules, keyring, now)
     time = write_moment(now)
     said = Review(decision=decision, time=time, role=role, comment=comment)
     payloads = [payload_of("review", said, subjects_of(record))]
     if waive:
-        rows = blocking(record, scan(quarantine.content(record), keyring))
+        rows = blocking(record, scan(quarantine.content(record), keyring, now))
         payloads.append(payload_of("review", said, _waiver_subjects(record, findings_digest(rows))))
     lines = [line for payload in payloads for line in signed_lines(payload, signers)]
     judged = judge_all(
         (bundle for line in lines for bundle in read_lines(line, "the review")),
         keyring.anchors, keyring.authorities, now,
     )  # fmt: skip
-    refuse("this review would not count", _why_not(before, said, judged, rules, People(keyring), waive))
+    refuse(
+        "this review would not count", _why_not(before, said, judged, rules, People(keyring.anchors), waive)
+    )
     append(quarantine.reviews(record), lines)
     return state_of(quarantine, record, rules, keyring, now)
 
@@ -217,7 +223,7 @@ def _why_not_by(
     found = [*unfit(one, said.role)]
     if not one.is_signed or said.decision is not Decision.APPROVE:
         return found
-    who, marks = visible(one.signer.by, 80), people.all_of(marks_of(one.signer))
+    who, marks = visible(one.signer.by, 80), people.of(one.signer)
     if marks & before.own:
         found.append(
             Reason(code="own-approval", why=f"{who} contributed it, by name, by key or by signature")
@@ -236,11 +242,13 @@ def _why_not_by(
 
 def release(
     quarantine: Quarantine,
-    record: Record,
+    record: Contribution,
     folder: Path,
     keyring: Keyring,
     rules: Rules,
     signers: Sequence[AnySigner] = (),
+    *,
+    now: datetime,
 ) -> State:
     """Copy a contribution into `folder`, when everything that is asked for holds; its reviews lie beside it then.
 
@@ -252,18 +260,17 @@ def release(
             "approvals-needed", "nobody says who must approve a contribution",
             "[intake] approvals = {safety = 1} in weighbridge.toml", "--approvals safety=1",
         )  # fmt: skip
-    now = datetime.now(UTC)
     state = state_of(quarantine, record, rules, keyring, now)
     found = [*reasons(state.tally)]
     if rules.access is not None:
-        found += refusal(rules.access, principal_holding(signers, keyring), "admit", resource_of(state))
+        found += refusal(rules.access, principal_holding(signers, keyring, now), "admit", resource_of(state))
     refuse(f'"{visible(record.name)}" stays in quarantine', found)
     make_folder(folder)
     target, content = folder / record.name, quarantine.content(record)
     with put_in_place(target, overwrite=False) as made:
         copy_again(content, made)
         same(record, made)
-        refuse(f'"{visible(record.name)}" stays in quarantine', _findings(made, state, keyring))
+        refuse(f'"{visible(record.name)}" stays in quarantine', _findings(made, state, keyring, now))
         if quarantine.record(record.id) != record:
             raise InputError("quarantine-changed", "its record was changed meanwhile")
         sync_tree(made.parent)
@@ -274,9 +281,9 @@ def release(
     return state_of(quarantine, record, rules, keyring, now)
 
 
-def _findings(path: Path, state: State, keyring: Keyring) -> list[Reason]:
+def _findings(path: Path, state: State, keyring: Keyring, now: datetime) -> list[Reason]:
     """Findings that block it: those of now, and those of when it came; a waiver is about exactly these."""
-    rows = blocking(state.record, scan(path, keyring))
+    rows = blocking(state.record, scan(path, keyring, now))
     if not rows or findings_digest(rows) in {digest for digest, _, _ in state.waived}:
         return []
     shown = some([f"{row['rule']} in {row['path']}" for row in rows])
@@ -288,7 +295,7 @@ def _findings(path: Path, state: State, keyring: Keyring) -> list[Reason]:
     ]
 
 
-def _remember(quarantine: Quarantine, record: Record, target: Path, now: datetime) -> None:
+def _remember(quarantine: Quarantine, record: Contribution, target: Path, now: datetime) -> None:
     folder = quarantine.folder / record.id
     row: dict[str, Any] = {
         "schema": "weighbridge.intake-release/v1",

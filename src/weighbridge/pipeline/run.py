@@ -1,72 +1,49 @@
 """One recorded run: what is measured before the start, what after the end, and whether that may be stated.
 
-    begin(wish) → Recording → the step runs → end(exit code) → Outcome, with the signed statements left beside
+    begin(wish) → Recording → the step runs → end(exit code) → RunOutcome, with the signed statements left beside
 
 A statement says that these materials were there, unchanged, from before the start to after the end, and that the products
 stood there then. That the step read them, and nothing else, is the recorder's word. Where a material or the code
 changed meanwhile nothing is stated: nobody could say what the products came from.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weighbridge.attest import fields
 from weighbridge.attest.predicates.training import Training
 from weighbridge.core.errors import InputError, UsageError
 from weighbridge.core.moment import write_moment
 from weighbridge.core.statement import Named
 from weighbridge.core.text import visible
-from weighbridge.core.value import dataclass, field
+from weighbridge.core.value import dataclass
 from weighbridge.core.version import __version__
 from weighbridge.pipeline import git, host, redact
 from weighbridge.pipeline.environment import Installed, Listing
 from weighbridge.pipeline.material import (
-    Input,
     Measured,
     Stamps,
     changed,
     material_of,
     measured,
     named_once,
-    refuse_overlap,
     stamps,
     untouched,
 )
 from weighbridge.pipeline.reason import Reason
 from weighbridge.pipeline.statements import leave_beside, run_lines
+from weighbridge.pipeline.wish import Wish, check_wish
 from weighbridge.sign.signer import AnySigner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from weighbridge.pipeline.permission import Permit
 
 RECORDER = f"weighbridge {__version__}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What to record."""
-
-    name: str
-    """The step, as a layout calls it."""
-    materials: tuple[Input, ...]
-    products: tuple[Path, ...]
-    command: tuple[str, ...]
-    """As it is run; what is written down has no secrets."""
-    folder: Path = field(default_factory=Path.cwd)
-    """Where it runs."""
-    parameters: tuple[tuple[str, str], ...] = ()
-    host: frozenset[str] = frozenset()
-    """Of `host.FACTS`: what may be told of the machine beyond the platform's name."""
-    keep_failed: bool = False
-    """State also what a failed command left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """What became of a run."""
 
     exit_code: int
@@ -92,28 +69,12 @@ class Recording:
     plan: str = ""
 
 
-def check_wish(wish: Wish) -> None:
-    """Raises `UsageError` (`bad-option`, `no-such-path`, `paths-overlap`) before anything is measured."""
-    try:
-        fields.word({"name": wish.name}, "name", None, "the step")
-    except InputError as error:
-        raise UsageError("bad-option", error.message, "--name train") from None
-    if not wish.products:
-        raise UsageError("bad-option", "no product is named", "--products OUT")
-    for given in wish.materials:
-        if not given.path.exists():
-            raise UsageError("no-such-path", f'there is no material at "{visible(str(given.path))}"')
-    for product in wish.products:
-        if not product.absolute().parent.is_dir():
-            raise UsageError("cannot-write", f'there is no folder for the product "{visible(str(product))}"')
-    refuse_overlap([one.path for one in wish.materials], wish.products)
-
-
 def begin(
     wish: Wish,
     *,
     permit: "Callable[[Sequence[Measured], git.Code | None], Permit] | None" = None,
     installed: Installed | None = None,
+    clock: Callable[[], datetime],
 ) -> Recording:
     """Measure what goes in. `permit` says whether the run may start, and under which plan.
 
@@ -133,7 +94,7 @@ def begin(
     before = tuple(stamps(product) for product in wish.products)
     return Recording(
         wish=wish, materials=materials, before=before, code=code, environment=environment,
-        started=datetime.now(UTC), plan=plan,
+        started=clock(), plan=plan,
     )  # fmt: skip
 
 
@@ -149,17 +110,17 @@ def end(
     exit_code: int,
     signers: Sequence[AnySigner],
     *,
+    now: datetime,
     parameters: Sequence[tuple[str, str]] = (),
-) -> Outcome:
+) -> RunOutcome:
     """Measure what came out and state it. Raises what signing and writing raise; nothing is then left half."""
-    finished = datetime.now(UTC)
     wish = recording.wish
-    run = _told(recording, exit_code, finished, parameters)
+    run = _told(recording, exit_code, now, parameters)
     if exit_code != 0 and not wish.keep_failed:
         problem = Reason(
             code="run-failed", why=f"the step ended with {exit_code}, so nothing is stated about it"
         )
-        return Outcome(exit_code=exit_code, run=run, problems=(problem,))
+        return RunOutcome(exit_code=exit_code, run=run, problems=(problem,))
     problems = [*_changes(recording)]
     products: list[Measured] = []
     for product, before in zip(wish.products, recording.before, strict=True):
@@ -168,11 +129,11 @@ def end(
         except (InputError, UsageError) as error:
             problems.append(Reason(code="product-missing", why=error.message))
     if problems:
-        return Outcome(exit_code=exit_code, run=run, problems=tuple(problems))
+        return RunOutcome(exit_code=exit_code, run=run, problems=tuple(problems))
     subjects = named_once(products)
     lines = run_lines(run, subjects, signers)
     written = tuple(str(leave_beside(product, lines)) for product in wish.products)
-    return Outcome(exit_code=exit_code, run=run, products=subjects, written=tuple(dict.fromkeys(written)))
+    return RunOutcome(exit_code=exit_code, run=run, products=subjects, written=tuple(dict.fromkeys(written)))
 
 
 def _product(path: Path, before: Stamps) -> Measured:

@@ -10,8 +10,7 @@ from weighbridge.core.durable import one_writer, write_file
 from weighbridge.core.errors import InputError, TrustError, UsageError
 from weighbridge.core.manifest import Digest
 from weighbridge.core.moment import write_moment
-from weighbridge.core.report import FILES_ALGORITHM
-from weighbridge.core.statement import TENSORS_ALGORITHM, Named, Statement, write_statement
+from weighbridge.core.statement import Named, Statement, read_digest, write_statement
 from weighbridge.core.text import visible
 from weighbridge.evidence.mark import keep_lists, kept_lists
 from weighbridge.evidence.recalls import RecallList, newest, read_lists
@@ -33,23 +32,20 @@ def target_of(text: str, kind: RecallKind) -> Named | str:
     if kind in (RecallKind.SIGNER, RecallKind.TOOL):
         return text.lower().removeprefix("sha256:") if kind is RecallKind.SIGNER else text
     try:
-        digest = Digest.parse(text.lower())
+        named = read_digest(text)
     except InputError:
         raise UsageError(
             "bad-target",
             f'"{visible(text, 80)}" is no digest, and nothing lies there',
             "weighbridge digest MODEL",
         ) from None
-    algorithm, value = digest
-    if algorithm.startswith(FILES_ALGORITHM):
-        return Named(files=Digest(algorithm.removeprefix(FILES_ALGORITHM), value))
-    if algorithm.startswith(TENSORS_ALGORITHM):
-        return Named(tensors=Digest(algorithm.removeprefix(TENSORS_ALGORITHM), value))
-    if algorithm == "sha256":
-        return Named(files=digest, others=(("sha256", value.hex()),))
-    if algorithm == "blake3":
-        return Named(files=digest, tensors=digest)
-    return Named(others=((algorithm, value.hex()),))
+    for algorithm, value in named.others:
+        digest = Digest(algorithm, bytes.fromhex(value))
+        if algorithm == "sha256":
+            return Named(files=digest, others=named.others)
+        if algorithm == "blake3":
+            return Named(files=digest, tensors=digest)
+    return named
 
 
 def add(
@@ -72,25 +68,36 @@ def add(
     """
     with one_writer(path.parent):
         old = _standing(path, keyring, now)
-        kept = [entry for entry in (old.entries if old else ()) if not any(_is(entry, what) for what in lift)]
-        if len(kept) + len(lift) > len(old.entries if old else ()):
-            raise UsageError("not-recalled", "what is to be lifted does not stand in the list")
+        kept = _without(old.entries if old else (), lift, path)
         new = {(entry.kind, str(entry.target)): entry for entry in (*kept, *entries)}
-        recall = Recall(
+        recall = _checked(Recall(
             version=old.version + 1 if old else 1,
             issued=write_moment(now),
             entries=tuple(new.values()),
             next=next_expected,
             log_size=log_size,
-        )
-        try:
-            recall = predicate.read(predicate.write(recall), "the list of recalls")
-        except InputError as error:
-            raise UsageError("bad-target", error.message) from None
+        ))  # fmt: skip
         signed = sign_all(write_statement(statement_of(recall)), signers)
         lines = signed.siblings or signed.primary + b"\n"
         write_file(path, lines if lines.endswith(b"\n") else lines + b"\n")
     return recall
+
+
+def _without(entries: Sequence[RecallEntry], lift: Sequence[Named | str], path: Path) -> list[RecallEntry]:
+    """The entries that are not lifted. Raises `UsageError` (`not-recalled`) where one to lift is not among them."""
+    kept = [entry for entry in entries if not any(_is(entry, what) for what in lift)]
+    if len(kept) + len(lift) > len(entries):
+        hint = f"weighbridge recall show {visible(str(path))}"
+        raise UsageError("not-recalled", "what is to be lifted does not stand in the list", hint)
+    return kept
+
+
+def _checked(recall: Recall) -> Recall:
+    """As everybody will read it. Raises `UsageError` (`bad-target`)."""
+    try:
+        return predicate.read(predicate.write(recall), "the list of recalls")
+    except InputError as error:
+        raise UsageError("bad-target", error.message) from None
 
 
 def _is(entry: RecallEntry, what: Named | str) -> bool:
@@ -137,14 +144,7 @@ def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime)
             WHO_MAY,
         )
     known, _ = read_lists(kept_lists(state), keyring.anchors, keyring.authorities, now)
-    by_key = {one.key: one.recall.version for one in newest(known)}
-    for one in given:
-        if one.recall.version < by_key.get(one.key, 0):
-            seen = by_key[one.key]
-            raise TrustError(
-                "recalls-older",
-                f"this is version {one.recall.version} of the list, and version {seen} was seen here",
-            )
+    _refuse_older(given, known)
     lists = newest((*known, *given))
     keep_lists(state, sorted({one.line for one in lists}), [one.line for one in (*known, *given)])
     if len({one.key for one in lists}) < len(lists):
@@ -153,3 +153,12 @@ def update(name: str, data: bytes, keyring: Keyring, state: Path, now: datetime)
             "two different lists of one version, signed with one key, were seen here; both are remembered",
         )
     return given
+
+
+def _refuse_older(given: Sequence[RecallList], known: Sequence[RecallList]) -> None:
+    versions = {one.key: one.recall.version for one in newest(known)}
+    for one in given:
+        seen = versions.get(one.key, 0)
+        if one.recall.version < seen:
+            why = f"this is version {one.recall.version} of the list, and version {seen} was seen here"
+            raise TrustError("recalls-older", why)

@@ -54,31 +54,46 @@ def find_models(places: Iterable[Path]) -> Iterator[Path]:
         if place.is_file():
             yield place
             continue
-        for folder, names, files in os.walk(place, onerror=lambda error: unread.append(Path(error.filename))):
-            try:
-                found = Path(folder).stat()
-            except OSError:
-                unread.append(Path(folder))
-                continue
-            at = (found.st_dev, found.st_ino)
-            if at in seen:
-                names.clear()
-                continue
-            seen.add(at)
-            if len(seen) > MOST_FOLDERS:
-                raise UsageError("limit-members", f"more than {MOST_FOLDERS} folders below the places")
-            here = Path(folder)
-            skipped = (
-                (".git", "blobs", ".locks") if here.name.startswith(("models--", "datasets--")) else (".git",)
-            )
-            names[:] = sorted(name for name in names if name not in skipped)
-            if here.parent.name == "snapshots" and here.parent.parent.name.startswith("models--"):
+        for here, names, files in _folders(place, seen, unread):
+            names[:] = _worth_a_look(here, names)
+            if _is_snapshot(here):
                 names.clear()
                 yield here
             elif any(name.lower().endswith(SUFFIXES) for name in files):
                 yield here
     # A folder that cannot be looked into may hold anything; what has just been moved away is not one.
     yield from (folder for folder in unread if os.path.lexists(folder))
+
+
+def _folders(
+    place: Path, seen: set[tuple[int, int]], unread: list[Path]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every folder below a place with its folders and files, each once; what cannot be looked into is added to `unread`."""
+    for folder, names, files in os.walk(place, onerror=lambda error: unread.append(Path(error.filename))):
+        here = Path(folder)
+        try:
+            found = here.stat()
+        except OSError:
+            unread.append(here)
+            continue
+        if (found.st_dev, found.st_ino) in seen:
+            names.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        if len(seen) > MOST_FOLDERS:
+            raise UsageError("limit-members", f"more than {MOST_FOLDERS} folders below the places")
+        yield here, names, files
+
+
+def _worth_a_look(here: Path, names: Iterable[str]) -> list[str]:
+    """The folders in a folder, without those that hold no models: of git, and the Hub's store of contents by digest."""
+    hub = here.name.startswith(("models--", "datasets--"))
+    skipped = (".git", "blobs", ".locks") if hub else (".git",)
+    return sorted(name for name in names if name not in skipped)
+
+
+def _is_snapshot(here: Path) -> bool:
+    return here.parent.name == "snapshots" and here.parent.parent.name.startswith("models--")
 
 
 def sweep(
@@ -157,16 +172,20 @@ def _move(path: Path, quarantine: Path, swept: Swept, now: datetime) -> Path:
     }  # fmt: skip
     write_file(target / "record.json", json.dumps(record, indent=2).encode() + b"\n")
     try:
-        shutil.move(path, target / path.name)
-        for blob in blobs:
-            (target / "blobs").mkdir(exist_ok=True)
-            shutil.move(blob, target / "blobs" / blob.name)
+        _take(path, blobs, target)
     except OSError as error:
         raise BrokenError(
             "cannot-write",
             f'cannot move "{visible(str(path))}" into quarantine: {(error.strerror or str(error)).lower()}',
         ) from None
     return target
+
+
+def _take(path: Path, blobs: Iterable[Path], target: Path) -> None:
+    shutil.move(path, target / path.name)
+    for blob in blobs:
+        (target / "blobs").mkdir(exist_ok=True)
+        shutil.move(blob, target / "blobs" / blob.name)
 
 
 def _free(target: Path) -> Path:

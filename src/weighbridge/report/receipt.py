@@ -11,6 +11,7 @@ from weighbridge.core.receipt import CONVERT_PREDICATE, Dropped, Equality, Kind,
 from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.text import counted, human_bytes, some, visible
 from weighbridge.report.attest import STATEMENT
+from weighbridge.report.summary import short_digest
 
 SCHEMA = "weighbridge.convert/v1"
 MOST = 10
@@ -97,7 +98,7 @@ def document(receipt: Receipt, /, **more: Any) -> dict[str, Any]:
 def screen(receipt: Receipt, place: str, seconds: float, *, verbose: bool = False) -> str:
     """What `convert` prints for people."""
     lines = [
-        f"CONVERTED  {visible(receipt.source.name)}  {receipt.source.files_digest[:19]}   to {receipt.target}",
+        f"CONVERTED  {visible(receipt.source.name)}  {short_digest(receipt.source.files_digest)}   to {receipt.target}",
         f"  wrote    {visible(place)}  {counted(receipt.output.files, 'file')}, {human_bytes(receipt.output.bytes)}",
         f"  equal    {receipt.equality.equal} of {counted(receipt.equality.compared, 'tensor')}, read again and compared",
         f"  tensors  {_tensor_set(receipt)}",
@@ -126,10 +127,10 @@ def screen(receipt: Receipt, place: str, seconds: float, *, verbose: bool = Fals
 def _tensor_set(receipt: Receipt) -> str:
     before, after = receipt.source.tensors_digest, receipt.output.tensors_digest
     if before and before == after:
-        return f"{before[:19]}, the same set as before"
+        return f"{short_digest(before)}, the same set as before"
     if before is None:
         return "the source's set has no digest: not all of its tensors are known"
-    return f"{(after or 'no digest')[:19]}, another set than the source's {before[:19]} (see below)"
+    return f"{short_digest(after) or 'no digest'}, another set than the source's {short_digest(before)} (see below)"
 
 
 def _findings(receipt: Receipt, verbose: bool) -> list[str]:
@@ -180,7 +181,7 @@ def comparison(receipt: Receipt, found: dict[str, Any]) -> str:
     for word, same, digest in sides:
         mark = "✓" if same else "✗"
         lines.append(
-            f"  {mark} {word}  {'is' if same else 'is not'} the {visible(digest[:19])} of the receipt"
+            f"  {mark} {word}  {'is' if same else 'is not'} the {visible(short_digest(digest))} of the receipt"
         )
     for word in ("different", "missing", "extra"):
         lines += [f"  ✗ {word}  {some(result[word], 6)}"] if result[word] else []

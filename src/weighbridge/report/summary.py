@@ -10,7 +10,7 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.finding import Finding, Severity, Unread
 from weighbridge.core.manifest import Difference
 from weighbridge.core.report import Report
-from weighbridge.core.text import counted, human_bytes
+from weighbridge.core.text import counted, human_bytes, some
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
 
@@ -126,11 +126,7 @@ def counts_line(report: Report) -> str:
         for row in report.evidence
         if row.outcome is Outcome.FAIL and _speaks(row.question, report)
     ]
-    parts += [
-        f"{row.question} unknown"
-        for row in report.evidence
-        if row.outcome is Outcome.UNKNOWN and row.question not in report.verdict.admitted_unknowns
-    ]
+    parts += _unknowns(report)
     if report.command != "verify":
         parts.append(counted(severity_count(report, Severity.ERROR), "error"))
     parts += [
@@ -142,14 +138,26 @@ def counts_line(report: Report) -> str:
     return ", ".join(parts)
 
 
+def _unknowns(report: Report) -> list[str]:
+    """What has no answer; of a model that is admitted nonetheless, on whose word."""
+    admitted = report.verdict.admitted_unknowns
+    unknown = [row.question for row in report.evidence if row.outcome is Outcome.UNKNOWN]
+    others = [question for question in unknown if question not in admitted]
+    if report.verdict.decision is not Decision.ADMITTED:
+        return [f"{question} unknown" for question in others]
+    kinds = (("admitted by policy", admitted), ("not asked by policy", others))
+    return [f"{len(names)} unknown {how} ({some(names, 8)})" for how, names in kinds if names]
+
+
 def _speaks(question: str, report: Report) -> bool:
     """`safe` is told by its errors where there are any."""
     return question != "safe" or not severity_count(report, Severity.ERROR)
 
 
 def _more_counts(report: Report) -> list[str]:
+    told = report.verdict.decision is Decision.ADMITTED  # by name, at the beginning
     rows = [
-        (len(report.verdict.admitted_unknowns), "unknown admitted"),
+        (0 if told else len(report.verdict.admitted_unknowns), "unknown admitted"),
         (len(report.suppressed), "suppressed"),
     ]
     parts = [f"{number} {words}" for number, words in rows if number]

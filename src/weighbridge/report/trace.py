@@ -11,6 +11,7 @@ from typing import Any
 
 from weighbridge.core.chain import Fact, Making, Node, Standing
 from weighbridge.core.text import some, visible
+from weighbridge.report.summary import short_digest
 
 _WIDEST = 72
 """Columns for what stands left of the marks."""
@@ -127,11 +128,7 @@ def _name(node: Node) -> str:
 
 
 def _digest(node: Node) -> str:
-    for digest in node.digests:
-        algorithm, _, value = digest.partition(":")
-        short = algorithm.removeprefix("weighbridge-files-v1-").removeprefix("weighbridge-tensors-v1-")
-        return f"{short}:{value[:12]}…"
-    return ""
+    return short_digest(next(iter(node.digests), None))
 
 
 # -- for graph tools

@@ -3,6 +3,9 @@
 The statement (predicate `weighbridge.check/v1`, written by `check --attest`) names the files by their file-set digest, so
 it vouches for the same thing as a publisher's signature does: who, and over what. Whoever trusts the gate's key can let
 it count towards a threshold, alone or for a role of its own. A verdict other than admitted never counts.
+
+Only what a signature needs is read for its meaning here; `attest.predicates.check` reads the whole. What that refuses of the
+fields below is refused here too, and what it accepts says the same here (`tests/attest/test_check_readers.py`).
 """
 
 from typing import Any
@@ -10,10 +13,17 @@ from typing import Any
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.manifest import Digest
 from weighbridge.core.report import CHECK_PREDICATE, FILES_ALGORITHM
+from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
+from weighbridge.core.verdict import Decision
 from weighbridge.core.wire import read_json
 from weighbridge.sign.fields import need, take
 
+FIELDS: dict[str, type] = {
+    "verdict": str, "reasons": list, "admittedUnknowns": list, "policy": dict, "evidence": list, "digests": dict,
+    "counts": dict, "tool": dict, "timeVerified": str,
+}  # fmt: skip
+"""Every field of the predicate."""
 _BAD = "bad-verdict"
 MAX_STATEMENT = 4 * 1024**2
 
@@ -49,13 +59,39 @@ def read_verdict(payload: bytes) -> GateVerdict:
     if take(document, "predicateType", str, _BAD, "the verdict") != CHECK_PREDICATE:
         raise InputError(_BAD, "the statement is no verdict of a gate")
     predicate = take(document, "predicate", dict, _BAD, "the verdict")
-    policy = need(predicate.get("policy") or {}, dict, _BAD, '"policy"')
+    _refuse_others(predicate)
+    files = _files(take(document, "subject", list, _BAD, "the verdict"))
+    if (predicate.get("digests") or {}).get("files") not in (None, str(files)):
+        raise InputError(_BAD, "the verdict is about one model, and tells the digests of another")
     return GateVerdict(
-        files=_files(take(document, "subject", list, _BAD, "the verdict")),
-        verdict=take(predicate, "verdict", str, _BAD, "the verdict"),
-        policy=f"{policy.get('name', 'unknown')} {policy.get('digest', '')}".strip()[:200],
-        time=str(predicate.get("timeVerified", ""))[:40],
+        files=files,
+        verdict=_word(take(predicate, "verdict", str, _BAD, "the verdict")),
+        policy=_policy(predicate),
+        time=(predicate.get("timeVerified") or "")[:40],
     )
+
+
+def _refuse_others(predicate: dict[str, Any]) -> None:
+    """A field that nobody reads could change what is said, and one of another type says nothing."""
+    for name, value in predicate.items():
+        if name not in FIELDS:
+            raise InputError(_BAD, f'the verdict has "{visible(name, 60)}", which this version does not know')
+        if value is not None:
+            need(value, FIELDS[name], _BAD, f'"{name}" of the verdict')
+
+
+def _word(verdict: str) -> str:
+    if verdict not in set(Decision):
+        raise InputError(_BAD, f'"{visible(verdict, 60)}" is no verdict')
+    return verdict
+
+
+def _policy(predicate: dict[str, Any]) -> str:
+    policy = predicate.get("policy")
+    if policy is None:
+        return "unknown"
+    name, digest = (take(policy, key, str, _BAD, '"policy" of the verdict') for key in ("name", "digest"))
+    return f"{name} {digest}".strip()[:200]
 
 
 def _files(subjects: list[Any]) -> Digest:

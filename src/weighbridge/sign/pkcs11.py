@@ -24,7 +24,7 @@ from weighbridge.core.errors import TrustError, UnavailableError, UsageError
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.sign import bundle, keys
-from weighbridge.sign.signer import load_chain
+from weighbridge.sign.chain import load_chain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from weighbridge.core.errors import TrustError, UsageError
+from weighbridge.core.errors import UsageError
 from weighbridge.core.value import dataclass
 from weighbridge.sign import bundle, dsse, keys
+from weighbridge.sign.chain import load_chain
 
 
 class Signer(Protocol):
@@ -87,25 +88,6 @@ class PemSigner:
         if self._chain:
             return bundle.certificate_material(self._chain)
         return bundle.key_material(keys.hint(self._public))
-
-
-def load_chain(chain_pem: bytes, public: "keys.PublicKey") -> tuple[bytes, ...]:
-    """DER of the chain, whose first certificate must be of this key: anything else could never be verified."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    try:
-        chain = x509.load_pem_x509_certificates(chain_pem)
-        leaf = keys.supported_public(chain[0].public_key())
-    except ValueError as error:
-        raise TrustError(
-            "certificate-unreadable", f"the certificates cannot be read: {str(error)[:200]}"
-        ) from None
-    if keys.fingerprint(leaf) != keys.fingerprint(public):
-        raise TrustError(
-            "certificate-of-other-key", "the first certificate is not of this private key", "leaf first"
-        )
-    return tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
 
 
 def open_signer(

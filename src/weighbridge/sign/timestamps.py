@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from weighbridge.core.errors import TrustError, UnavailableError, UsageError
 from weighbridge.core.text import visible
 from weighbridge.sign.anchor import TimestampAuthority
-from weighbridge.sign.certificates import implausible, load_roots
+from weighbridge.sign.certificates import load_roots
+from weighbridge.sign.clock import implausible
 
 if TYPE_CHECKING:
     from cryptography import x509

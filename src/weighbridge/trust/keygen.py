@@ -18,7 +18,7 @@ from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, KeyAnchor
-from weighbridge.sign.certificates import implausible
+from weighbridge.sign.clock import implausible
 from weighbridge.trust.keyring import change_identities, load_keyring
 
 ALIASES = {"ec-p256": "ecdsa-p256", "ec-p384": "ecdsa-p384", "ec-p521": "ecdsa-p521"}

@@ -1,7 +1,7 @@
 """Quorum: do enough different people whom we trust vouch for this? k of n over distinct signers, with roles.
 
-Distinct means distinct in identity *and* in key: results that share either belong to one signer, who counts once,
-however many bundles lie beside the model. (Counting signatures instead of signers is a known mistake of other tools.)
+Distinct means distinct people (`sign.people`): results that share an identity or a key, by themselves or in the keyring,
+belong to one signer, who counts once, however many bundles lie beside the model. (Counting signatures instead of signers is a known mistake of other tools.)
 A signer who holds two roles counts in both; who wants two people for two roles says so with the threshold.
 
 Pure: results in, evidence out. Whether a missing signature matters is the policy's to say.
@@ -15,8 +15,11 @@ from weighbridge.core.evidence import Evidence, Outcome
 from weighbridge.core.report import SignatureResult
 from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
+from weighbridge.sign.people import People, grouped, marks_of
 
 QUESTION = "signed"
+NOBODY = People()
+"""Ties nobody to anybody, beyond what was signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Signer:
-    """One person: all passing signatures that share an identity or a key, directly or through others."""
+    """One person, by all signatures that pass."""
 
     names: tuple[str, ...]
     roles: frozenset[str]
@@ -49,14 +52,21 @@ class _Signer:
 
 
 def judge_signatures(
-    results: Sequence[SignatureResult], requirement: Requirement, *, required: bool = True
+    results: Sequence[SignatureResult],
+    requirement: Requirement,
+    *,
+    required: bool = True,
+    people: People = NOBODY,
 ) -> Evidence:
-    """The evidence `signed`. Without any signature: FAIL where one is required, else UNKNOWN (`no-signature`)."""
+    """The evidence `signed`. Without any signature: FAIL where one is required, else UNKNOWN (`no-signature`).
+
+    `people`: the keyring, as it says who is who.
+    """
     if not results:
         outcome = Outcome.FAIL if required else Outcome.UNKNOWN
         return Evidence(question=QUESTION, outcome=outcome, why="no signature found", code="no-signature")
     counting = [one for one in results if one.outcome == "pass" and _wanted(one, requirement)]
-    signers = _signers(counting)
+    signers = _signers(counting, people)
     details = tuple(_lines(results, signers, requirement))
     by = ", ".join(visible(signer.name, 100) for signer in signers)
     lacks = _lacks(signers, requirement)
@@ -78,23 +88,11 @@ def _wanted(result: SignatureResult, requirement: Requirement) -> bool:
     return bool(result.by) and (not requirement.signers or result.by in requirement.signers)
 
 
-def _signers(results: Iterable[SignatureResult]) -> list[_Signer]:
-    """Group results that share an identity or a key; in the order in which they were found."""
-    groups: list[list[SignatureResult]] = []
-    for result in results:
-        linked = [group for group in groups if any(_linked(result, other) for other in group)]
-        groups = [group for group in groups if group not in linked]
-        groups.append([*(one for group in linked for one in group), result])
-    groups.sort(key=lambda group: min(_place(one, results) for one in group))
-    return [_signer(group) for group in groups]
-
-
-def _place(result: SignatureResult, results: Iterable[SignatureResult]) -> int:
-    return next(place for place, other in enumerate(results) if other is result)
-
-
-def _linked(one: SignatureResult, other: SignatureResult) -> bool:
-    return one.by == other.by or (one.key != "" and one.key == other.key)
+def _signers(results: Sequence[SignatureResult], people: People) -> list[_Signer]:
+    """The people who signed, in the order in which they were found. One who is alone needs no keyring."""
+    if len(results) < 2:
+        return [_signer(results)] if results else []
+    return [_signer(group) for group in grouped((one, people.known_by(one.by, one.key)) for one in results)]
 
 
 def _signer(group: Sequence[SignatureResult]) -> _Signer:
@@ -170,4 +168,6 @@ def _how(result: SignatureResult) -> str:
 def _twice(result: SignatureResult, signer: _Signer) -> str:
     if result.by == signer.name:
         return "has signed already, and counts once"
+    if marks_of(result.by) == marks_of(signer.name):
+        return f"is another way to write {visible(signer.name, 100)}, and both count once"
     return f"shares a key with {visible(signer.name, 100)}, and both count once"

@@ -15,11 +15,9 @@ from weighbridge.core.evidence import Outcome
 from weighbridge.core.report import CHECK_PREDICATE
 from weighbridge.core.value import dataclass
 from weighbridge.core.verdict import Decision
+from weighbridge.sign.gate import FIELDS
 
 TYPE = CHECK_PREDICATE
-_KNOWN = (
-    "verdict", "reasons", "admittedUnknowns", "policy", "evidence", "digests", "counts", "tool", "timeVerified",
-)  # fmt: skip
 _ROW = ("question", "outcome", "why", "by", "code")
 
 
@@ -57,7 +55,7 @@ class Check:
 
 def read(predicate: Mapping[str, Any], what: str) -> Check:
     """Strict. Raises `InputError` (`bad-predicate`)."""
-    fields.refuse_unknown(predicate, _KNOWN, what)
+    fields.refuse_unknown(predicate, FIELDS, what)
     digests = fields.field(predicate, "digests", dict, what)
     fields.refuse_unknown(digests, ("files", "tensors", "card"), f'"digests" of {what}')
     counts, tool = fields.inner(predicate, "counts", what), fields.inner(predicate, "tool", what)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.log.folder import chosen_policy, load_policy, marks_folder, read_folder
-from weighbridge.cli.log.say import entry_line, entry_of, head_lines, head_of, say
+from weighbridge.cli.log.say import entry_lines, entry_of, head_lines, head_of, say
 from weighbridge.cli.log.stated import bundles_at, digest_of, is_digest, signatures_of
 from weighbridge.core.durable import write_file
 from weighbridge.core.errors import ExitCode, InputError, UsageError
@@ -14,6 +14,7 @@ from weighbridge.core.evidence import Evidence, Outcome, worst
 from weighbridge.core.moment import DAY
 from weighbridge.core.text import counted, visible
 from weighbridge.evidence.find import PROOF_NAME, beside
+from weighbridge.report.summary import short_digest
 from weighbridge.store import read_beside
 from weighbridge.tlog.checkpoint import read_checkpoint
 from weighbridge.tlog.client import LogReader, keep_high_water, mark_path, read_high_water
@@ -53,19 +54,12 @@ def show(options: argparse.Namespace) -> int:
     if options.what is None:
         age = head_age(trusted, _mark(options, trusted.checkpoint.origin), now)
         title = f"HEAD  {trusted.checkpoint.origin}, {counted(trusted.checkpoint.size, 'entry')}, {age.told}"
-        say(options, title, head_lines(trusted), **head_of(trusted), age=age.seconds)
-        return 0
+        return say(options, title, head_lines(trusted), **head_of(trusted), age=age.seconds)
     index = _index(reader, options.what)
     entry = read_entry(reader.entry(index), f"entry {index}")
-    say(
-        options,
-        entry_line(index, entry),
-        entry.subjects,
-        **head_of(trusted),
-        index=index,
-        entry=entry_of(entry),
-    )
-    return 0
+    title, *lines = entry_lines(index, entry)
+    lines += [f"about      {short_digest(subject)}" for subject in entry.subjects]
+    return say(options, title, lines, **head_of(trusted), index=index, entry=entry_of(entry))
 
 
 def _mark(options: argparse.Namespace, origin: str) -> "HighWater | None":
@@ -105,8 +99,8 @@ def prove(options: argparse.Namespace) -> int:
         f"PROVED  {counted(len(proofs), 'statement')} of {len(wanted)} in {counted(size, 'entry')}: {place}"
     )
     body = {"proof": str(place), "entries": [proof.index for proof in proofs], "missing": missing}
-    say(options, title, lines, **body, **head_of(reader.trusted))
-    return int(ExitCode.UNDECIDED if missing else ExitCode.DONE)
+    code = ExitCode.UNDECIDED if missing else ExitCode.DONE
+    return say(options, title, lines, code=code, **body, **head_of(reader.trusted))
 
 
 def _find(options: argparse.Namespace, reader: LogReader, wanted: list[bytes]) -> dict[bytes, int]:
@@ -166,7 +160,7 @@ def _told(options: argparse.Namespace, rows: list[Evidence], mine: list[Proved])
     ]
     if len(rows) > len(asked):
         lines.append(rows[1].why.partition(";")[0])
-    lines += [entry_line(one.index, one.entry) for one in mine]
+    lines += [line for one in mine for line in entry_lines(one.index, one.entry)]
     evidence = [
         {
             "question": row.question,
@@ -178,15 +172,8 @@ def _told(options: argparse.Namespace, rows: list[Evidence], mine: list[Proved])
         for row in asked
     ]
     shown = [{"index": one.index, **entry_of(one.entry), "head": head_of(one.trusted)} for one in mine]
-    say(
-        options,
-        f"{outcome.value.upper()}  {options.what}",
-        lines,
-        outcome=outcome.value,
-        evidence=evidence,
-        entries=shown,
-    )
-    return int(_EXIT[outcome])
+    body = {"outcome": outcome.value, "evidence": evidence, "entries": shown}
+    return say(options, f"{outcome.value.upper()}  {options.what}", lines, code=_EXIT[outcome], **body)
 
 
 def _policy(options: argparse.Namespace) -> "LogPolicy":

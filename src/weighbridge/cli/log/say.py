@@ -4,22 +4,28 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from weighbridge.cli.output import write
+from weighbridge.cli.output import schema, tell
+from weighbridge.core.errors import ExitCode
 from weighbridge.core.text import visible
-from weighbridge.core.wire import write_json
+from weighbridge.report.summary import short_digest
 from weighbridge.tlog.checkpoint import write_hash
 from weighbridge.tlog.entry import LogEntry
 from weighbridge.tlog.policy import Trusted
 
 
-def say(options: argparse.Namespace, title: str, lines: Sequence[str] = (), /, **body: Any) -> None:
-    """Print it: in JSON the body alone; with `--quiet` the title alone."""
-    if options.format == "json":
-        document = {"schema": "weighbridge.log/v1", "command": f"log {options.verb}", **body}
-        write(write_json(document, indent=2).decode(), options.output)
-        return
-    shown = [title, *(() if options.quiet else (f"  {line}" for line in lines))]
-    write("\n".join(visible(line, 2000) for line in shown), options.output)
+def say(
+    options: argparse.Namespace,
+    title: str,
+    lines: Sequence[str] = (),
+    /,
+    *,
+    code: ExitCode = ExitCode.DONE,
+    **body: Any,
+) -> int:
+    """Print it, in JSON the body alone, with `--quiet` the title alone; returns the code."""
+    document = {"schema": schema("log"), "command": f"log {options.verb}", **body}
+    shown = [title, *(f"  {line}" for line in lines)]
+    return tell(options, document, [visible(line, 2000) for line in shown], code=int(code))
 
 
 def head_of(trusted: Trusted) -> dict[str, Any]:
@@ -52,8 +58,10 @@ def entry_of(entry: LogEntry) -> dict[str, Any]:
     }
 
 
-def entry_line(index: int, entry: LogEntry) -> str:
-    """An entry in one line."""
-    return (
-        f"{index}  {entry.kind.value}  sha256:{entry.statement.hex()}  {entry.predicate_type}  {entry.issuer}"
-    )
+def entry_lines(index: int, entry: LogEntry) -> list[str]:
+    """An entry for people: the statement whole, since `log show` takes it; who signed it by the first digits of the key."""
+    return [
+        f"entry {index}  {entry.kind.value}  {entry.predicate_type}",
+        f"statement  sha256:{entry.statement.hex()}",
+        f"issuer     {short_digest(entry.issuer)}",
+    ]

@@ -44,8 +44,8 @@ def bundles_at(name: str) -> tuple["Bundle", ...]:
         raise InputError(
             "no-signature",
             f'nobody states anything about "{visible(name)}"',
-            "weighbridge sign MODEL --key KEY",
-            "weighbridge attest MODEL --type KIND --key KEY",
+            f"weighbridge sign {visible(name)} --key KEY",
+            f"weighbridge attest {visible(name)} --type KIND --key KEY",
         )
     return found
 

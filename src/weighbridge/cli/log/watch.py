@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from weighbridge.tlog.audit import Body
 
 KEY = "witness.key"
+_KINDS = {
+    "admit": "verdicts of gates", "attest": "statements about models and data", "revoke": "lists of recalls",
+    "policy": "policies", "key": "keys", "waive": "findings that somebody accepts", "delegate": "rights handed on",
+}  # fmt: skip
+"""What the kinds of entries are."""
 
 
 def witness(options: argparse.Namespace) -> int:
@@ -54,8 +59,7 @@ def _new(options: argparse.Namespace, folder: Path) -> int:
     signer = generate_signer(options.new, Kind.MLDSA44 if options.post_quantum else Kind.COSIGNATURE)
     make_folder(folder)
     write_key(folder / KEY, signer)
-    say(options, f"MADE  {folder / KEY}", [f"key  {signer.vkey}"], key=str(signer.vkey))
-    return 0
+    return say(options, f"MADE  {folder / KEY}", [f"key  {signer.vkey}"], key=str(signer.vkey))
 
 
 def _logs(options: argparse.Namespace) -> list[VerifierKey]:
@@ -103,12 +107,13 @@ def audit(options: argparse.Namespace) -> int:
     head = found.trusted.checkpoint
     rows = [{"code": one.code, "where": one.where, "message": one.message} for one in problems]
     lines = [f"{one.where}: {one.message} [{one.code}]" for one in problems] or head_lines(found.trusted)
-    lines += [f"{count} {kind}" for kind, count in found.kinds]
+    lines += [
+        f"{count} {kind}: {_KINDS.get(kind, 'of a kind that is not known')}" for kind, count in found.kinds
+    ]
     word = "WRONG" if problems else "SOUND"
     title = f"{word}  {head.origin}, {counted(head.size, 'entry')}, {counted(len(problems), 'problem')}"
     body = {**head_of(found.trusted), "kinds": dict(found.kinds), "bodies": found.bodies, "problems": rows}
-    say(options, title, lines, **body)
-    return int(ExitCode.REFUSED if problems else ExitCode.DONE)
+    return say(options, title, lines, code=ExitCode.REFUSED if problems else ExitCode.DONE, **body)
 
 
 def _bodies(options: argparse.Namespace) -> "Body | None":
@@ -139,5 +144,4 @@ def mirror(options: argparse.Namespace) -> int:
         f"MIRRORED  {head.origin}, {done.before} → {counted(head.size, 'entry')}, {done.files} files written"
     )
     body = {**head_of(done.trusted), "before": done.before, "files": done.files}
-    say(options, title, head_lines(done.trusted), **body)
-    return 0
+    return say(options, title, head_lines(done.trusted), **body)

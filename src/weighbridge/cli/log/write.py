@@ -60,8 +60,9 @@ def init(options: argparse.Namespace) -> int:
     lines = [f"key     {signers[0].vkey}", *("key     ML-DSA-44, see the policy" for _ in signers[1:])]
     lines += [f"policy  {made.folder / POLICY}: name witnesses there, and give it to whoever reads the log"]
     keys = [str(signer.vkey) for signer in signers]
-    say(options, f"BEGUN  {made.origin}", lines, origin=made.origin, folder=str(made.folder), keys=keys)
-    return 0
+    return say(
+        options, f"BEGUN  {made.origin}", lines, origin=made.origin, folder=str(made.folder), keys=keys
+    )
 
 
 def _absolute(made: LogFolder) -> LogFolder:
@@ -121,8 +122,7 @@ def append(options: argparse.Namespace) -> int:
     ]
     lines = [f"{row['index']}  {row['statement']}{'' if row['new'] else '  (was there)'}" for row in rows]
     title = f"APPENDED  {counted(sum(at >= before for at in places), 'statement')}, the log has {size}"
-    say(options, title, lines, size=size, entries=rows)
-    return 0
+    return say(options, title, lines, size=size, entries=rows)
 
 
 def _store(options: argparse.Namespace, folder: LogFolder) -> "StatementStore | None":
@@ -166,13 +166,12 @@ def publish(options: argparse.Namespace) -> int:
     ]
     lines += [f"not cosigned: {why}" for why in done.refused]
     body = {**head_of(trusted), "files": done.files, "repaired": mended, "refused": list(done.refused)}
-    say(
+    return say(
         options,
         f"PUBLISHED  {done.checkpoint.origin}, {counted(done.checkpoint.size, 'entry')}",
         lines,
         **body,
     )
-    return 0
 
 
 def _published(
