@@ -30,6 +30,8 @@ class Module:
     functions: dict[str, list[Function]] = field(default_factory=dict)
     rooms: dict[str, "Module"] = field(default_factory=dict)
     """Modules of ours that it imports, by the name that they have in it."""
+    imported: dict[str, list[Function]] = field(default_factory=dict)
+    """Functions of ours that it imports, likewise."""
 
 
 @dataclass
@@ -96,6 +98,8 @@ def _link(module: Module, others: dict[str, Module]) -> None:
             name, home = alias.asname or alias.name, others.get(node.module or "")
             if (room := others.get(f"{node.module}.{alias.name}")) is not None:
                 module.rooms[name] = room
+            elif home is not None and alias.name in home.functions:
+                module.imported[name] = home.functions[alias.name]
             elif home is not None and alias.name.lstrip("_").isupper() and alias.name in home.constants:
                 module.constants.setdefault(name, home.constants[alias.name])
 
@@ -225,9 +229,7 @@ def _values(
         case ast.Name(id=name):
             assigned = _local(scope, name) or module.constants.get(name, [])
             yield from again(*assigned) if assigned else [node]
-        case ast.Call() if returned := [
-            e for f in module.functions.get(_called(node), []) for e in _returned(f)
-        ]:
+        case ast.Call() if returned := [e for f in _functions(module, _called(node)) for e in _returned(f)]:
             yield from again(*returned)
         case ast.Subscript(value=whole, slice=ast.Constant(value=int(index))):
             parts = list(_parts(module, scope, whole, index))
@@ -251,6 +253,10 @@ def _parts(module: Module, scope: Function | None, whole: ast.expr, index: int) 
             for function in module.functions.get(_called(whole), []):
                 for returned in _returned(function):
                     yield from _parts(module, function, returned, index)
+
+
+def _functions(module: Module, name: str) -> list[Function]:
+    return module.functions.get(name) or module.imported.get(name, [])
 
 
 def _returned(function: Function) -> list[ast.expr]:

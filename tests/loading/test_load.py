@@ -13,7 +13,8 @@ from tests.loading.conftest import ARRAYS
 from weighbridge.core.errors import InputError, TrustError, UsageError
 from weighbridge.core.verdict import Decision
 from weighbridge.loading.holder import SMALL
-from weighbridge.trust.keyring import add_identity, from_public_key, init_keyring
+from weighbridge.trust.keyring import from_public_key
+from weighbridge.trust.keyring.editing import add_identity, init_keyring
 
 
 def same(loaded, expected):

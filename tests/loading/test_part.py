@@ -112,7 +112,8 @@ def test_an_unsigned_model_is_read_whole(big):
 
 
 def test_two_signers_must_both_have_signed_the_tensor(big, sign, key, keys, tmp_path):
-    from weighbridge.trust.keyring import add_identity, from_public_key, init_keyring
+    from weighbridge.trust.keyring import from_public_key
+    from weighbridge.trust.keyring.editing import add_identity, init_keyring
 
     folder, _ = big
     sign(folder)

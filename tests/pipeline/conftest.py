@@ -14,7 +14,7 @@ import pytest
 
 from tests.statements import Person
 from weighbridge.cli.app import run
-from weighbridge.trust.keyring import add_identity, init_keyring
+from weighbridge.trust.keyring.editing import add_identity, init_keyring
 
 SRC = Path(__file__).parents[2] / "src"
 TRAIN = """\

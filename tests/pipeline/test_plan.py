@@ -13,7 +13,8 @@ from weighbridge.attest.predicates.review import TYPE as REVIEW
 from weighbridge.attest.predicates.training import Training
 from weighbridge.core.statement import Named, Statement
 from weighbridge.pipeline.plan import load
-from weighbridge.trust.keyring import load_keyring, revoke_identity
+from weighbridge.trust.keyring import load_keyring
+from weighbridge.trust.keyring.editing import revoke_identity
 
 RUN = ["--", sys.executable, "train.py", "../data", "../out"]
 

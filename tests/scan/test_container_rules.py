@@ -244,7 +244,7 @@ def test_every_anomaly_of_these_readers_is_some_rules_business() -> None:
             "zip/spare",
             "zip/streamed",
             "zip/tree",
-            "tar",
+            "tar/tree",
             "membernames",
             "hdf5/__init__",
             "hdf5/file",

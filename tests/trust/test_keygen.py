@@ -11,14 +11,9 @@ from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import CertificateAnchor, KeyAnchor
 from weighbridge.trust.keygen import ALIASES, new_key, rotate_key, show_key
-from weighbridge.trust.keyring import (
-    FILE,
-    add_identity,
-    init_keyring,
-    load_keyring,
-    revoke_identity,
-    standings,
-)
+from weighbridge.trust.keyring import FILE, load_keyring
+from weighbridge.trust.keyring.editing import add_identity, init_keyring, revoke_identity
+from weighbridge.trust.keyring.standing import standings
 
 
 @pytest.mark.parametrize("algorithm", [*keys.ALGORITHMS, *ALIASES])

@@ -13,17 +13,9 @@ from tests.pki import DAY, NOW, authority, leaf, make_key, public_pem, revocatio
 from weighbridge.core.errors import TrustError, UsageError
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, CertificateAnchor, KeyAnchor, SigstoreAnchor, TimestampAuthority
-from weighbridge.trust.keyring import (
-    FILE,
-    Keyring,
-    add_authority,
-    add_identity,
-    from_public_key,
-    init_keyring,
-    load_keyring,
-    revoke_identity,
-    standings,
-)
+from weighbridge.trust.keyring import FILE, Keyring, from_public_key, load_keyring
+from weighbridge.trust.keyring.editing import add_authority, add_identity, init_keyring, revoke_identity
+from weighbridge.trust.keyring.standing import standings
 
 KEY = public_pem(make_key())
 ROOT = authority()

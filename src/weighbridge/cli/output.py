@@ -95,7 +95,7 @@ _MARKS = {"✓": "32", "✗": "31", "?": "33"}
 
 def _wrapped(line: str, options: argparse.Namespace) -> list[str]:
     """Folded at the terminal's width; what is written elsewhere, or is a command to be pasted, stays one line."""
-    known = bool(os.environ.get("COLUMNS")) or sys.stdout.isatty()
+    known = sys.stdout.isatty()
     if options.output or not known or len(line) <= columns() or "weighbridge " in line:
         return [line]
     from textwrap import wrap

@@ -8,7 +8,7 @@ from weighbridge.cli import options as shared
 
 if TYPE_CHECKING:
     from weighbridge.sign.anchor import Anchor
-    from weighbridge.trust.keyring import Standing
+    from weighbridge.trust.keyring.standing import Standing
 
 EXAMPLES = (
     "weighbridge trust init",
@@ -75,7 +75,7 @@ def _revoking(verb: argparse.ArgumentParser) -> None:
 def run_init(options: argparse.Namespace) -> int:
     """Make the folder."""
     from weighbridge.cli.keys import trust_dir
-    from weighbridge.trust.keyring import init_keyring
+    from weighbridge.trust.keyring.editing import init_keyring
 
     folder = trust_dir(options.trust, None)
     init_keyring(folder)
@@ -87,7 +87,8 @@ def run_show(options: argparse.Namespace) -> int:
     from weighbridge.cli.keys import trust_dir
     from weighbridge.cli.output import tell
     from weighbridge.core.text import counted, visible
-    from weighbridge.trust.keyring import load_keyring, standings
+    from weighbridge.trust.keyring import load_keyring
+    from weighbridge.trust.keyring.standing import standings
 
     keyring = load_keyring(trust_dir(options.trust, None))
     rows = standings(keyring, datetime.now(UTC))
@@ -135,7 +136,7 @@ def run_add(options: argparse.Namespace) -> int:
     """Add one identity or authority."""
     from weighbridge.cli.keys import certificates, trust_dir
     from weighbridge.sign.anchor import TimestampAuthority
-    from weighbridge.trust.keyring import add_authority, add_identity
+    from weighbridge.trust.keyring.editing import add_authority, add_identity
 
     folder = trust_dir(options.trust, None)
     if options.tsa:
@@ -177,7 +178,7 @@ def _anchor(options: argparse.Namespace) -> "Anchor":
 def run_revoke(options: argparse.Namespace) -> int:
     """Revoke one identity."""
     from weighbridge.cli.keys import trust_dir
-    from weighbridge.trust.keyring import revoke_identity
+    from weighbridge.trust.keyring.editing import revoke_identity
 
     at = options.at or datetime.now(UTC)
     count = revoke_identity(

@@ -23,8 +23,8 @@ from weighbridge.formats.framework import (
     product,
 )
 from weighbridge.formats.protobuf import LENGTH, Field, signed
-from weighbridge.formats.protowalk import ProtoWalk
-from weighbridge.formats.reading import Anomaly, Gap, Reading
+from weighbridge.formats.protowalk import ProtoWalk, flaws
+from weighbridge.formats.reading import Gap, Reading
 
 PYTHON_PARAM = 130
 _PARAMS = dict.fromkeys((*range(100, 130), *range(131, 160)), "skip")
@@ -62,29 +62,22 @@ class _Net:
     texts: list[Text] = field(default_factory=list)
 
     def reading(self, size: int) -> FrameworkReading:
-        anomalies: list[Anomaly] = []
-        gaps: list[Gap] = []
-        try:
-            for item in self.walk.each("Net", 0, size):
-                if item.number in (2, 100):
-                    self._layer(item)
-        except ContradictionError as error:
-            anomalies, gaps = [error.anomaly()], [error.gap()]
-        except InputError as error:
-            if error.code != "bad-protobuf" or not self.calls:
-                raise InputError("not-this-format", f"no Caffe net: {error.message}") from None
-            anomalies = [Anomaly(code="out-of-file", message=error.message)]
-            gaps = [Gap(code=error.code, message=error.message)]
+        anomalies, gaps = flaws(lambda: self._layers(size), lambda: bool(self.calls), "Caffe net")
         if not self.calls:
             raise InputError("not-this-format", "no layer of a Caffe net")
         return FrameworkReading(
             format="caffe",
             anomalies=(*anomalies, *self.walk.anomalies),
-            gaps=tuple(gaps),
+            gaps=gaps,
             calls=counted_calls(self.calls),
             texts=tuple(self.texts[:MAX_TEXTS]),
             tensors_unlisted="the blobs of a Caffe net are protobuf lists",
         )
+
+    def _layers(self, size: int) -> None:
+        for item in self.walk.each("Net", 0, size):
+            if item.number in (2, 100):
+                self._layer(item)
 
     def _layer(self, item: Field) -> None:
         old = item.number == 2

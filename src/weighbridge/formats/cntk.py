@@ -23,8 +23,8 @@ from weighbridge.formats.framework import (
     product,
 )
 from weighbridge.formats.protobuf import FIXED32, FIXED64, LENGTH, Field
-from weighbridge.formats.protowalk import ProtoWalk
-from weighbridge.formats.reading import Anomaly, Gap, Reading
+from weighbridge.formats.protowalk import ProtoWalk, flaws
+from weighbridge.formats.reading import Gap, Reading
 
 SCHEMA: dict[str, dict[int, str]] = {
     "Dictionary": {1: "int", 2: "Entry"},
@@ -73,23 +73,13 @@ class _Model:
     keys: set[str] = field(default_factory=set)
 
     def reading(self, size: int) -> FrameworkReading:
-        anomalies: list[Anomaly] = []
-        gaps: list[Gap] = []
-        try:
-            self._dictionary(0, size, "model", 0)
-        except ContradictionError as error:
-            anomalies, gaps = [error.anomaly()], [error.gap()]
-        except InputError as error:
-            if error.code != "bad-protobuf" or not self._is_ours():
-                raise InputError("not-this-format", f"no CNTK model: {error.message}") from None
-            anomalies = [Anomaly(code="out-of-file", message=error.message)]
-            gaps = [Gap(code=error.code, message=error.message)]
+        anomalies, gaps = flaws(lambda: self._dictionary(0, size, "model", 0), self._is_ours, "CNTK model")
         if not self._is_ours():
             raise InputError("not-this-format", "no dictionary of a CNTK model")
         return FrameworkReading(
             format="cntk",
             anomalies=(*anomalies, *self.walk.anomalies),
-            gaps=tuple(gaps),
+            gaps=gaps,
             calls=counted_calls(self.calls),
             texts=tuple(self.texts[:MAX_TEXTS]),
             tensors_unlisted="the values of a CNTK model are protobuf lists",

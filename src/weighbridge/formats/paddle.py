@@ -28,7 +28,7 @@ from weighbridge.formats.framework import (
 )
 from weighbridge.formats.framework.sniff import MAX_LOD, starts_like_paddle_parameters
 from weighbridge.formats.protobuf import LENGTH, Field, Wire, signed
-from weighbridge.formats.protowalk import ProtoWalk
+from weighbridge.formats.protowalk import ProtoWalk, flaws
 from weighbridge.formats.reading import Anomaly, Gap, Part, Reading, TensorRef
 
 SCHEMA: dict[str, dict[int, str]] = {
@@ -81,23 +81,13 @@ class _Program:
     """(block index, offset) that an operator's attribute names."""
 
     def reading(self, size: int) -> FrameworkReading:
-        anomalies: list[Anomaly] = []
-        gaps: list[Gap] = []
-        try:
-            self._program(size)
-        except ContradictionError as error:
-            anomalies, gaps = [error.anomaly()], [error.gap()]
-        except InputError as error:
-            if error.code != "bad-protobuf" or not self.calls:
-                raise InputError("not-this-format", f"no paddle program: {error.message}") from None
-            anomalies = [Anomaly(code="out-of-file", message=error.message)]
-            gaps = [Gap(code=error.code, message=error.message)]
+        anomalies, gaps = flaws(lambda: self._program(size), lambda: bool(self.calls), "paddle program")
         if not self.calls and not self.blocks:
             raise InputError("not-this-format", "no block of a paddle program")
         return FrameworkReading(
             format="paddle",
             anomalies=(*anomalies, *self.walk.anomalies),
-            gaps=tuple(gaps),
+            gaps=gaps,
             calls=counted_calls(self.calls),
             texts=tuple(self.texts[:MAX_TEXTS]),
         )

@@ -4,15 +4,16 @@ For formats whose schema is a table here and whose trees are shallow. Messages t
 over. What a field means is the format's own reader's business. Wire format: `weighbridge.formats.protobuf`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 
 from weighbridge.core.budget import Budget
+from weighbridge.core.errors import InputError
 from weighbridge.core.source import Source
 from weighbridge.core.value import dataclass
 from weighbridge.formats.framework import MAX_TEXT, ContradictionError
 from weighbridge.formats.protobuf import LENGTH, Field, Wire
-from weighbridge.formats.reading import Anomaly
+from weighbridge.formats.reading import Anomaly, Gap
 
 MAX_DEPTH = 100
 MAX_ANOMALIES = 50
@@ -20,6 +21,26 @@ MAX_ANOMALIES = 50
 Schema = Mapping[str, Mapping[int, str]]
 """Message → field number → `int`, `fixed`, `text`, `bytes`, `skip`, or the message inside."""
 _NUMBERS = frozenset({"int", "fixed"})
+
+
+def flaws(
+    steps: Callable[[], None], ours: Callable[[], bool], what: str
+) -> tuple[tuple[Anomaly, ...], tuple[Gap, ...]]:
+    """Take the steps of a walk; the flaw that ended it early, as anomaly and gap.
+
+    Bytes that are no protobuf count as a flaw once `ours` says that enough was seen to tell the format. Before, and for
+    everything else that the steps refuse: `InputError` (`not-this-format`).
+    """
+    try:
+        steps()
+    except ContradictionError as error:
+        return (error.anomaly(),), (error.gap(),)
+    except InputError as error:
+        if error.code != "bad-protobuf" or not ours():
+            raise InputError("not-this-format", f"no {what}: {error.message}") from None
+        odd = Anomaly(code="out-of-file", message=error.message)
+        return (odd,), (Gap(code=error.code, message=error.message),)
+    return (), ()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from weighbridge.core.value import dataclass
 from weighbridge.sign import keys
 from weighbridge.sign.anchor import Anchor, KeyAnchor
 from weighbridge.sign.clock import implausible
-from weighbridge.trust.keyring import change_identities, load_keyring
+from weighbridge.trust.keyring import load_keyring
+from weighbridge.trust.keyring.editing import change_identities
 
 ALIASES = {"ec-p256": "ecdsa-p256", "ec-p384": "ecdsa-p384", "ec-p521": "ecdsa-p521"}
 """Other common spellings of `keys.ALGORITHMS`."""

@@ -70,6 +70,11 @@ def read_layout(work: Work, data: int) -> None:
         else:
             _padding(work, reached, begin)
         reached = max(reached, end)
+    _behind(work, data, reached)
+
+
+def _behind(work: Work, data: int, reached: int) -> None:
+    """Behind the last tensor, which ends at `reached`, there is padding and nothing else."""
     behind = max(data, padded(reached, work.alignment, data))
     padding = (
         work.source.read(reached, max(0, min(behind, work.source.size) - reached))

@@ -80,10 +80,7 @@ def _attack(source: Source, error: InputError) -> Reading | None:
     length = int.from_bytes(source.read(8, wide), "little")
     start = 8 + wide + length
     text = source.read(8 + wide, min(length, MAX_HEADER)).decode("latin-1")
-    rest = Slice(source, start, source.size - start) if start < source.size else None
-    parts: tuple[Part, ...] = ()
-    if rest is not None and starts_like_pickle(rest.read(0, 4096), rest.size) and _OBJECTS.search(text):
-        parts = (Part(name="behind the header", source=rest, kind="pickle"),)
+    parts = _behind(source, start, text)
     facts = (
         (
             "npy-header-length",
@@ -102,6 +99,14 @@ def _attack(source: Source, error: InputError) -> Reading | None:
     if found is not None:
         return _unreadable(*found, parts)
     return _unreadable("", error.message, parts) if parts else None
+
+
+def _behind(source: Source, start: int, text: str) -> tuple[Part, ...]:
+    """A pickle behind a header that speaks of objects."""
+    rest = Slice(source, start, source.size - start) if start < source.size else None
+    if rest is not None and starts_like_pickle(rest.read(0, 4096), rest.size) and _OBJECTS.search(text):
+        return (Part(name="behind the header", source=rest, kind="pickle"),)
+    return ()
 
 
 def _unreadable(code: str, message: str, parts: tuple[Part, ...]) -> Reading:

@@ -48,6 +48,10 @@ def read(source: Source, budget: Budget, name: str) -> PythonReading:
         return _unread(text, "python-syntax", f"Python cannot parse it: {error}"[:200])
     except (RecursionError, MemoryError):
         return _unread(text, "limit-depth", "nested deeper than can be followed")
+    return _reading(text, codec, facts)
+
+
+def _reading(text: str, codec: str, facts: Facts) -> PythonReading:
     return PythonReading(
         format="python",
         text=text,

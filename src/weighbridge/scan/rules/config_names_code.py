@@ -50,6 +50,25 @@ MAX_FINDINGS = 50
 """In one document; the worst come first."""
 
 
+_TOLD = frozenset(
+    (
+        "command",
+        "note",
+        "text",
+        "content",
+        "description",
+        "comment",
+        "title",
+        "summary",
+        "label",
+        "message",
+        "prompt",
+        "name",
+    )
+)
+"""Keys of words for people, or for a shell: a name of Python is neither imported nor called there."""
+
+
 class ConfigNamesCode(Rule):
     """
     ## What it does
@@ -124,7 +143,8 @@ def _judged(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str, st
         if isinstance(service, str) and is_dotted(service) and (what := harm(service)):
             yield (*path, "service"), service, what
         for key, value in item.items() if len(item) <= 2000 else ():
-            if isinstance(value, str) and key not in KEYS and _RUNS.match(value) and not LOOSE.match(key):
+            told = key in KEYS or key in _TOLD or LOOSE.match(key)
+            if isinstance(value, str) and not told and _RUNS.match(value):
                 yield (*path, key), value, harm(value) or "runs what its arguments say"
         component = bool({"pipeline", "policies", "components"} & {str(step) for step in path})
         for key, value in item.items():

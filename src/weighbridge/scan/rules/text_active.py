@@ -156,6 +156,13 @@ COPIED = (
     ),
 )
 """Commands for the reader's own shell, wherever they stand on the page."""
+_WARNS = late(
+    r"(?i)\b(?:never|don['\u2019]?t|do not|avoid|dangerous|unsafe|insecure|attack(?:er)?s?|malicious)\b"
+)
+_REDUCES = late(
+    r"(?m)^[ \t]{1,40}def __reduce(?:_ex)?__\([^\n]{0,200}\n(?:[ \t]{2,80}[^\s!%$#>][^\n]{0,500}\n){1,12}"
+)
+"""The method by which a page shows what a pickle can do: it is shown, and nothing that a shell is given."""
 _MARKDOWN = late(r"(?i)\.(md|mdx|markdown|mkd)$|(^|/)readme[^/]*$")
 _FRONT = late(r"\A\ufeff?---[ \t]*\r?\n(.{0,100000}?)^---", re.MULTILINE | re.DOTALL)
 MAX_PAGE = 1024**2
@@ -166,14 +173,23 @@ def _page(text: str) -> Iterator[tuple[int, str]]:
     if (front := _FRONT.match(text)) is not None and (match := _YAML.search(front[1])) is not None:
         yield front.start(1) + match.start(), "an object of Python's YAML in the card's data"
     if "http://" in text:
+        page = _REDUCES.sub(lambda code: " " * len(code[0]), text[:MAX_PAGE])
         for pattern, words in COPIED:
-            if match := pattern.search(text[:MAX_PAGE]):
+            told = (match for match in pattern.finditer(page) if not _is_warning(text, match))
+            if match := next(told, None):
                 yield match.start(), words
     if "<" in text or "![" in text:
         shown = _CODE.sub(lambda code: " " * len(code[0]), text[:MAX_PAGE])
         for pattern, words in _CARD:
             if match := pattern.search(shown):
                 yield match.start(), words
+
+
+def _is_warning(text: str, match: re.Match[str]) -> bool:
+    """The line tells readers not to do it."""
+    end = text.find("\n", match.end())
+    line = text[text.rfind("\n", 0, match.start()) + 1 : end if end >= 0 else None]
+    return _WARNS.search(line[:2000]) is not None
 
 
 def _wanted(name: str, text: str) -> Iterator[tuple[re.Pattern[str], str]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from weighbridge.core.errors import InputError
 from weighbridge.core.evidence import Outcome
 from weighbridge.sign.anchor import CertificateAnchor, SignerCheck
-from weighbridge.sign.certificates.path import MAX_DEPTH, Path, day, paths, refuse
+from weighbridge.sign.certificates.path import MAX_DEPTH, Path, day, objection, paths
 from weighbridge.sign.certificates.reading import (
     MAX_CERTIFICATES,
     leaf_names,
@@ -62,21 +62,21 @@ def check_chain(
     more than hints. Raises `TrustError` where an anchor's own files cannot be read.
     """
     if implausible(at):
-        return None, refuse(
+        return None, objection(
             "clock-implausible", f"the clock says {at:%Y}: validity cannot be judged", unknown=True
         )
     try:
         chain = load_chain(chain_der)
         return _best(chain, anchors, at)
     except InputError as error:
-        return None, refuse(error.code, error.message)
+        return None, objection(error.code, error.message)
 
 
 def _best(
     chain: "Sequence[x509.Certificate]", anchors: Sequence[CertificateAnchor], at: datetime
 ) -> tuple[CertificateAnchor | None, SignerCheck]:
     """The first anchor and path that pass, else the refusal that came furthest."""
-    best: Refusal = (-1, refuse("certificate-untrusted", _untrusted(chain[0])))
+    best: Refusal = (-1, objection("certificate-untrusted", _untrusted(chain[0])))
     for anchor in anchors:
         for path in paths(chain, load_roots(anchor.roots_pem, anchor.name)):
             refusal = _judge(path, anchor, at)
@@ -94,17 +94,17 @@ def _judge(path: Path, anchor: CertificateAnchor, at: datetime) -> Refusal | Non
     try:
         return next(((place, no) for place, step in enumerate(steps) if (no := step(path, anchor, at))), None)
     except (ValueError, UnsupportedAlgorithm) as error:
-        return 0, refuse("certificate-malformed", f"a certificate cannot be read: {short(error)}")
+        return 0, objection("certificate-malformed", f"a certificate cannot be read: {short(error)}")
 
 
 def _refuse_time(path: Path, _anchor: CertificateAnchor, at: datetime) -> SignerCheck | None:
     for one in path:
         if at < one.not_valid_before_utc:
             why = f"{subject(one)} is valid only from {day(one.not_valid_before_utc)}, judged at {day(at)}"
-            return refuse("certificate-not-yet-valid", why, key=path[0])
+            return objection("certificate-not-yet-valid", why, key=path[0])
         if at > one.not_valid_after_utc:
             why = f"{subject(one)} expired on {day(one.not_valid_after_utc)}, judged at {day(at)}"
-            return refuse("certificate-expired", why, key=path[0])
+            return objection("certificate-expired", why, key=path[0])
     return None
 
 
@@ -116,7 +116,7 @@ def _refuse_invalid(path: Path, _anchor: CertificateAnchor, at: datetime) -> Sig
 
     if any(isinstance(one.public_key(), ed25519.Ed25519PublicKey) for one in path):
         why = next((why for one in path if (why := _beyond_us(one))), None)
-        return refuse("certificate-untrusted", why, key=path[0]) if why else None
+        return objection("certificate-untrusted", why, key=path[0]) if why else None
     anything = verification.ExtensionPolicy.permit_all()
     authorities = anything.require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, None)
     verifier = (
@@ -130,7 +130,7 @@ def _refuse_invalid(path: Path, _anchor: CertificateAnchor, at: datetime) -> Sig
     try:
         verifier.verify(path[0], list(path[1:-1]))
     except (verification.VerificationError, x509.UnsupportedGeneralNameType) as error:
-        return refuse("certificate-untrusted", f"the chain is not valid: {short(error)}", key=path[0])
+        return objection("certificate-untrusted", f"the chain is not valid: {short(error)}", key=path[0])
     return None
 
 

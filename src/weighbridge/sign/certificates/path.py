@@ -46,7 +46,7 @@ def _issued(certificate: "x509.Certificate", issuer: "x509.Certificate") -> bool
     return True
 
 
-def refuse(
+def objection(
     code: str, why: str, *, unknown: bool = False, key: "x509.Certificate | None" = None
 ) -> SignerCheck:
     """The refusal of one step; `unknown` where nobody can say, `key` the leaf it is about."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.core.evidence import Outcome
 from weighbridge.sign.anchor import CertificateAnchor, SignerCheck
-from weighbridge.sign.certificates.path import Path, day, refuse
+from weighbridge.sign.certificates.path import Path, day, objection
 from weighbridge.sign.certificates.reading import extension, load_crl, subject
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def refuse_revoked(path: Path, anchor: CertificateAnchor, at: datetime) -> Signe
             refusals.append(_revoked(certificate, issuer, covering, at))
         elif crls and certificate is path[0]:
             why = f"no revocation list of {subject(issuer)} was given, which issued the leaf"
-            refusals.append(refuse("crl-missing", why, unknown=True, key=path[0]))
+            refusals.append(objection("crl-missing", why, unknown=True, key=path[0]))
     found = [one for one in refusals if one]
     return next((one for one in found if one.outcome is Outcome.FAIL), found[0] if found else None)
 
@@ -38,17 +38,17 @@ def _revoked(
     usable = [crl for crl in crls if _crl_usable(crl, issuer)]
     if not usable:
         why = f"the revocation list of {subject(issuer)} is not signed by it, or is only a part"
-        return refuse("crl-unusable", why, unknown=True, key=certificate)
+        return objection("crl-unusable", why, unknown=True, key=certificate)
     for crl in usable:
         since = _revoked_since(crl, certificate)
         if since is not None and at >= since:
             why = f"{subject(certificate)} was revoked on {day(since)} by {subject(issuer)}"
-            return refuse("certificate-revoked", why, key=certificate)
+            return objection("certificate-revoked", why, key=certificate)
     until = max((crl.next_update_utc for crl in usable if crl.next_update_utc), default=None)
     if until is None or at > until:
         end = f"ended on {day(until)}" if until else "states no end"
         why = f"the revocation list of {subject(issuer)} {end}, judged at {day(at)}"
-        return refuse("crl-stale", why, unknown=True, key=certificate)
+        return objection("crl-stale", why, unknown=True, key=certificate)
     return None
 
 

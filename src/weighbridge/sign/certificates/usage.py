@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from weighbridge.core.errors import TrustError
 from weighbridge.core.text import visible
 from weighbridge.sign.anchor import CertificateAnchor, SignerCheck
-from weighbridge.sign.certificates.path import Path, refuse
+from weighbridge.sign.certificates.path import Path, objection
 from weighbridge.sign.certificates.reading import extension, leaf_names, subject
 from weighbridge.sign.keys import supported_public
 
@@ -25,7 +25,9 @@ def refuse_name(path: Path, anchor: CertificateAnchor, _at: datetime) -> SignerC
     if set(names) & set(anchor.names):
         return None
     said = ", ".join(f'"{visible(name, 100)}"' for name in names[:3]) or "nobody"
-    return refuse("certificate-name", f'the certificate names {said}, not "{anchor.names[0]}"', key=path[0])
+    return objection(
+        "certificate-name", f'the certificate names {said}, not "{anchor.names[0]}"', key=path[0]
+    )
 
 
 def refuse_usage(path: Path, _anchor: CertificateAnchor, _at: datetime) -> SignerCheck | None:
@@ -33,7 +35,7 @@ def refuse_usage(path: Path, _anchor: CertificateAnchor, _at: datetime) -> Signe
     why = _leaf_misuse(path[0]) or next(
         (why for below, one in enumerate(path[1:]) if (why := _authority_misuse(one, below))), None
     )
-    return refuse("certificate-wrong-usage", why, key=path[0]) if why else None
+    return objection("certificate-wrong-usage", why, key=path[0]) if why else None
 
 
 def _leaf_misuse(leaf: "x509.Certificate") -> str | None:
@@ -84,7 +86,7 @@ def refuse_algorithm(path: Path, _anchor: CertificateAnchor, _at: datetime) -> S
         supported_public(path[0].public_key())
     except TrustError as error:
         why = why or f"the key of {subject(path[0])}: {error.message}"
-    return refuse("certificate-algorithm", why, key=path[0]) if why else None
+    return objection("certificate-algorithm", why, key=path[0]) if why else None
 
 
 def _weak_key(certificate: "x509.Certificate") -> str | None:

@@ -7,30 +7,12 @@ here and not a surprise in a verdict.
 Anybody who can write the folder decides whom you trust: a folder or file that everybody may write is refused. Who owns it
 is not looked at, since containers and build machines mount keyrings that somebody else owns. Deliberately not here:
 trust on first use, a keyring that came with a model, and private keys.
+
+Reading it is named here, since that is what nearly everybody wants; edits are in `editing`, what `trust show` tells in
+`standing`.
 """
 
-from weighbridge.trust.keyring.editing import (
-    add_authority,
-    add_identity,
-    change_identities,
-    init_keyring,
-    revoke_identity,
-)
 from weighbridge.trust.keyring.folder import FILE, keyring_dir
 from weighbridge.trust.keyring.reading import Keyring, from_public_key, load_keyring
-from weighbridge.trust.keyring.standing import Standing, standings
 
-__all__ = [
-    "FILE",
-    "Keyring",
-    "Standing",
-    "add_authority",
-    "add_identity",
-    "change_identities",
-    "from_public_key",
-    "init_keyring",
-    "keyring_dir",
-    "load_keyring",
-    "revoke_identity",
-    "standings",
-]
+__all__ = ["FILE", "Keyring", "from_public_key", "keyring_dir", "load_keyring"]
