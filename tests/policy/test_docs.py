@@ -4,11 +4,10 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from weighbridge.policy import PRESETS, QUESTION_MEANINGS, load_preset
+from weighbridge.policy import PRESETS, QUESTION_MEANINGS, load_policy, load_preset
 from weighbridge.policy.cases import read_cases, run_cases
 from weighbridge.policy.cel import VARIABLES, check_rules
 from weighbridge.policy.document import TABLES
-from weighbridge.policy.policy import load_policy
 
 PAGE = (Path(__file__).parents[2] / "docs/policy.md").read_text()
 BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)

@@ -6,22 +6,14 @@ decides (not over comments, order or where a line stood), and remembers for each
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from weighbridge.core.budget import Limits
 from weighbridge.core.errors import UsageError
-from weighbridge.core.text import visible
 from weighbridge.core.value import dataclass
-from weighbridge.policy.find import Models, refuse_inside, table_of
-from weighbridge.policy.preset import PRESETS, preset_bytes
 from weighbridge.policy.words import Findings, Line, Need, PolicyRule, StepRule, Suppression, Unknown
-
-MAX_LAYERS = 8
-"""Files that may extend each other; more is a mistake."""
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("signed", "intact", "policy"),
@@ -225,11 +217,13 @@ class Policy:
 
     def override(self, source: str, **words: Any) -> "Policy":
         """The policy with some fields set by an option: `policy.override("--by", signers=("me",))`."""
+        from weighbridge.policy.lines import line_order, toml
+
         lines = [line for line in self.lines if line.key.partition(".")[0] not in words]
         lines += [
-            Line(table="policy", key=key, value=_toml(value), source=source) for key, value in words.items()
+            Line(table="policy", key=key, value=toml(value), source=source) for key, value in words.items()
         ]
-        return replace(self, **words, lines=tuple(sorted(lines, key=_line_order)))
+        return replace(self, **words, lines=tuple(sorted(lines, key=line_order)))
 
 
 def _step_meaning(rule: StepRule) -> dict[str, Any]:
@@ -255,248 +249,3 @@ def default_policy() -> Policy:
     empty: who wants to see them takes `load_preset`.
     """
     return Policy(name="default", sources=("preset default",))
-
-
-def load_policy(path: str | Path, *, model: Models = None) -> Policy:
-    """The policy of a file, or of a preset by its name, laid over what it extends and over the preset `default`.
-
-    `model` is the model, or all models, that will be judged by it. Raises `UsageError`: `no-such-policy`, `no-such-preset`,
-    `policy-inside-model`, `policy-loop`, and what `read_document` raises.
-    """
-    if str(path) in PRESETS:
-        return load_preset(str(path))
-    return _compose(_layers_of_file(Path(path), model))
-
-
-def load_preset(name: str = "default") -> Policy:
-    """A preset by its name. Raises `UsageError` (`no-such-preset`)."""
-    if name not in PRESETS:
-        raise _no_preset(name)
-    return _compose(_layers_of_preset(name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    source: str
-    tables: Mapping[str, Any]
-    folder: Path | None = None
-
-
-def _layers_of_preset(name: str) -> list[_Layer]:
-    from weighbridge.policy.document import check_tables, parse_toml
-
-    tables = check_tables(parse_toml(preset_bytes(name), f"preset {name}"), f"preset {name}")
-    return [*_base(tables, None, None, 0), _Layer(source=f"preset {name}", tables=tables)]
-
-
-def _layers_of_file(path: Path, model: Models, depth: int = 0) -> list[_Layer]:
-    if depth >= MAX_LAYERS:
-        raise UsageError(
-            "policy-loop", f'"{visible(str(path))}" extends more than {MAX_LAYERS} files, or itself'
-        )
-    refuse_inside(path, model)
-    tables = table_of(path)
-    if tables is None:
-        raise UsageError("no-such-policy", f'"{visible(str(path))}" has no table "tool.weighbridge"')
-    from weighbridge.policy.document import check_tables
-
-    checked = check_tables(tables, str(path))
-    return [*_base(checked, path, model, depth), _Layer(source=str(path), tables=checked, folder=path.parent)]
-
-
-def _base(tables: Mapping[str, Any], path: Path | None, model: Models, depth: int) -> list[_Layer]:
-    """The layers that stand below `tables`: what it extends, and always the preset `default`."""
-    below = tables.get("policy", {}).get("extends")
-    if below is None:
-        from weighbridge.policy.document import check_tables, parse_toml
-
-        name = "default"
-        checked = check_tables(parse_toml(preset_bytes(name), "preset default"), "preset default")
-        return [_Layer(source="preset default", tables=checked)]
-    if below in PRESETS:
-        return _layers_of_preset(below)
-    if path is None or not below.endswith(".toml"):
-        raise _no_preset(below)
-    return _layers_of_file(path.parent / below, model, depth + 1)
-
-
-def _no_preset(name: str) -> UsageError:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, PRESETS, n=1)
-    hint = (
-        f'did you mean "{close[0]}"?'
-        if close
-        else f"presets: {', '.join(PRESETS)}; or a path that ends in .toml"
-    )
-    return UsageError("no-such-preset", f'"{visible(name)}" is no preset and no .toml file', hint)
-
-
-def _compose(layers: list[_Layer]) -> Policy:
-    from weighbridge.policy.document import lay_over
-
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged = lay_over(merged, _resolved(layer))
-    sources = tuple(dict.fromkeys(layer.source for layer in layers))
-    name = merged.get("policy", {}).get("name") or Path(layers[-1].source.removeprefix("preset ")).name
-    return replace(_policy(name, merged), settings=_settings(merged), lines=_lines(layers), sources=sources)
-
-
-def _resolved(layer: _Layer) -> Mapping[str, Any]:
-    """The layer's tables with what depends on the file made plain: its own name, its folder, its suppressions."""
-    tables = {name: dict(table) for name, table in layer.tables.items()}
-    tables.get("policy", {}).pop("extends", None)
-    if layer.folder is not None and "dir" in tables.get("trust", {}):
-        tables["trust"]["dir"] = str(layer.folder / tables["trust"]["dir"])
-    if layer.folder is not None and "evidence" in tables:
-        tables["evidence"] = {
-            key: [_placed(layer.folder, one) for one in value]
-            if isinstance(value, list)
-            else _placed(layer.folder, value)
-            for key, value in tables["evidence"].items()
-        }
-    if layer.folder is not None and "cedar" in tables.get("intake", {}):
-        tables["intake"]["cedar"] = str(layer.folder / tables["intake"]["cedar"])
-    for entry in tables.get("scan", {}).get("suppress", ()):
-        entry["source"] = layer.source
-    return tables
-
-
-def _placed(folder: Path, place: str) -> str:
-    """A path relative to the file that names it; a URL as it is."""
-    return place if "://" in place else str(folder / place)
-
-
-def _policy(name: str, merged: Mapping[str, Any]) -> Policy:
-    words = merged.get("policy", {})
-    unknown = {question: word for question, word in words.get("unknown", {}).items() if question != "*"}
-    until = words.get("valid-until")
-    return Policy(
-        name=name,
-        signature=Need(words.get("signature", Need.REQUIRED)),
-        signers=tuple(words.get("signers", ())),
-        roles=tuple(sorted(words.get("roles", {}).items())),
-        threshold=words.get("threshold", 1),
-        log=Need(words.get("log", Need.OPTIONAL)),
-        trace=tuple(words.get("trace", ())),
-        base=Need(words.get("base", Need.OPTIONAL)),
-        data=Need(words.get("data", Need.OPTIONAL)),
-        fresh=Need(words.get("fresh", Need.OPTIONAL)),
-        approval=Need(words.get("approval", Need.OPTIONAL)),
-        approvals=tuple(sorted(words.get("approvals", {}).items())),
-        max_age=int(words.get("max-age", "30d").removesuffix("d")),
-        recalls=Need(words.get("recalls", Need.OPTIONAL)),
-        steps=tuple(_step_rule(rule) for rule in words.get("step", ())),
-        others=tuple(words.get("others", ())),
-        plugins=tuple(merged.get("scan", {}).get("rules", ())),
-        loaders=tuple(merged.get("scan", {}).get("loaders", ())),
-        weights=merged.get("scan", {}).get("weights", False),
-        findings=Findings(words.get("findings", Findings.NO_ERRORS)),
-        unknown=tuple(sorted((question, Unknown(word)) for question, word in unknown.items())),
-        valid_until=date.fromisoformat(until) if until else None,
-        rules=tuple(PolicyRule(**rule) for rule in words.get("rule", ())),
-        suppressions=tuple(
-            Suppression(**{**entry, "until": date.fromisoformat(entry["until"])})
-            for entry in merged.get("scan", {}).get("suppress", ())
-        ),
-    )
-
-
-def _step_rule(rule: Mapping[str, Any]) -> StepRule:
-    lists = {key: tuple(rule[key]) for key in ("signers", "types", "after") if key in rule}
-    return StepRule(**{**rule, **lists})
-
-
-def _settings(merged: Mapping[str, Any]) -> Settings:
-    limits, trust, output, evidence = (
-        merged.get(name, {}) for name in ("limits", "trust", "output", "evidence")
-    )
-    intake = merged.get("intake", {})
-    names = {"max-bytes": "bytes", "max-depth": "depth", "max-members": "members", "max-memory": "memory"}
-    bounds = {field: limits[key] for key, field in names.items() if key in limits}
-    if "timeout" in limits:
-        bounds["seconds"] = limits["timeout"]
-    return Settings(
-        trust_dir=trust.get("dir"),
-        limits=Limits(**bounds),
-        jobs=limits.get("jobs"),
-        format=output.get("format", "human"),
-        color=output.get("color", "auto"),
-        min_severity=output.get("min-severity", "note"),
-        evidence=Places(
-            statements=tuple(evidence.get("statements", ())),
-            log_policy=evidence.get("log-policy"),
-            recalls=tuple(evidence.get("recalls", ())),
-            lineage=evidence.get("lineage"),
-            layout=evidence.get("layout"),
-            layout_keys=tuple(evidence.get("layout-keys", ())),
-            link_dir=evidence.get("link-dir"),
-        ),
-        intake=Intake(
-            approvals=tuple(sorted(intake.get("approvals", {}).items())),
-            waivers=tuple(intake.get("waivers", ())),
-            cedar=intake.get("cedar"),
-        ),
-    )
-
-
-def _lines(layers: Iterable[_Layer]) -> tuple[Line, ...]:
-    """One line a key (one a question in `unknown`, one an entry in `[[…]]` arrays), each with its last setter."""
-    lines: dict[tuple[str, str], Line] = {}
-    for layer in layers:
-        for table, keys in layer.tables.items():
-            for key, value in keys.items():
-                for line in _lines_of(table, key, value, layer.source):
-                    if key == "unknown" and "*" in value:
-                        lines = {at: old for at, old in lines.items() if not old.key.startswith("unknown.")}
-                    lines[table, line.key] = line
-    return tuple(sorted(lines.values(), key=_line_order))
-
-
-def _lines_of(table: str, key: str, value: Any, source: str) -> list[Line]:
-    if key == "unknown":
-        return [
-            Line(table=table, key=f"unknown.{question}", value=_toml(word), source=source)
-            for question, word in value.items()
-            if question != "*"
-        ]
-    if key == "rule":
-        return [
-            Line(table=table, key=f"rule {rule['name']}", value=_toml(rule), source=source) for rule in value
-        ]
-    if key == "step":
-        return [
-            Line(table=table, key=f"step {rule['name']}", value=_toml(rule), source=source) for rule in value
-        ]
-    if key == "suppress":
-        return [
-            Line(table=table, key=f"suppress {item['rule']} {item['path']}", value=_toml(item), source=source)
-            for item in value
-        ]
-    return [Line(table=table, key=key, value=_toml(value), source=source)]
-
-
-def _line_order(line: Line) -> tuple[int, int, str]:
-    from weighbridge.policy.document import TABLES
-
-    words = list(TABLES[line.table])
-    word = line.key.partition(".")[0].partition(" ")[0].replace("_", "-")
-    return list(TABLES).index(line.table), words.index(word) if word in words else len(words), line.key
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML would write it on one line; good enough to read and to paste."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, date):
-        return value.isoformat()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value}"
-
-
-def _toml_key(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else json.dumps(key)
