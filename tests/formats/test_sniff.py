@@ -93,7 +93,7 @@ def test_tricks_do_not_hide_a_pickle(name: str) -> None:
 
 TEXTS = [
     "This is a model card.\n", "---\nlicense: mit\n---\n# Title\n", "#version: 0.2\nĠ t\n", "I am\n",
-    "cat\ndog\nbird\n", "config for x\nfoo\n", "(hello) world\n", "No. 5\n", "License: MIT\n", "0.5,1\n", "Usage: x\n" * 9,
+    "cat\ndog\nbird\n", "const_p1,const_p2\n.7376958,.2623042\n.5,.5\n", "config for x\nfoo\n", "(hello) world\n", "No. 5\n", "License: MIT\n", "0.5,1\n", "Usage: x\n" * 9,
     "PyTorch\n", "KL\nJS\n", "Faster\n", "Model by X\n" * 900, "Text\n" * 2000, "Xenon\n" * 2000, "GPT-2\n" * 3, "S'il\n",
     "JSON\n", "Bert\n" * 999, "Very\nlong\n", "import torch\n", "class A:\n  pass\n", "torch>=2\n", "*.bin filter=lfs\n",
 ]  # fmt: skip

@@ -384,6 +384,8 @@ def starts_like_pickle(head: bytes, size: int | None = None) -> bool:
             names = _NAMES.match(head, at)
             if names is None or not looks_like_text(head):
                 return names is not None
+            if b"," in names[0]:  # no module's name: the import fails, and nothing behind it is reached
+                return False
             # A list of words, "cat" and "dog", reads like an import too: in text a call or an end must follow.
             at, depth = names.end(), depth + 1
             continue
