@@ -203,8 +203,30 @@ BUILDS |= {
     "BUILD: a bad state on new objects": (memo(p.name("sklearn.linear_model._base", "LinearRegression")), b"h\0)\x81}\x8c\1aNs\x85b0"),
 }  # fmt: skip
 
+ORDINARY: dict[str, Mix] = {
+    "dict of texts": (b"\x80\x04", lambda n: b"}(" + p.short(f"key {n}") + p.short("value") + b"\x8c\1aNu0"),
+    "list of numbers": (b"\x80\x04]", lambda n: b"(" + b"".join(p.integer(n + i) for i in range(100)) + b"e"),
+    "tuples": (b"\x80\x04", lambda n: p.integer(n) + p.integer(n) + b"\x86\x940"),
+    "torch state dict": (
+        memo(CALLEES["_rebuild_tensor_v2"], p.name("torch", "FloatStorage"), CALLEES["OrderedDict"]) + b"}",
+        lambda n: p.short(f"layer.{n}.weight") + b"h\0((\x8c\7storageh\1" + p.short(str(n)) + b"\x8c\3cpuK\4tQK\0K\2K\2\x86K\2K\1\x86\x89h\2)RtRs",
+    ),
+    "arrays in a dict": (
+        memo(CALLEES["_reconstruct"], p.name("numpy", "ndarray"), b"K\0\x85", p.data(b"b"), p.call(p.name("numpy", "dtype"), p.text("u1"), b"\x89", b"\x88"))
+        + b"}",
+        lambda n: p.short(f"array {n}") + b"h\0h\1h\2h\3\x87R(K\1K\4\x85h\4\x89C\4" + n.to_bytes(4, "little") + b"tbs",
+    ),
+    "estimators in a list": (
+        memo(p.name("sklearn.linear_model._base", "LinearRegression")) + b"]",
+        lambda n: b"h\0)\x81}(\x8c\6n_jobsN\x8c\rfit_intercept\x88\x8c\5rank_" + p.integer(n) + b"uba",
+    ),
+    "nested calls": (memo(CALLEES["OrderedDict"]) + b"N", b"\x85h\0)R\x8c\1aNs\x860N"),
+}  # fmt: skip
+"""What models are made of."""
+
 MIXES: dict[str, Mix] = {
     **PLAIN,
+    **{f"ordinary: {name}": mix for name, mix in ORDINARY.items()},
     **{f"{name}, different": mix for name, mix in DIFFERENT.items()},
     **CALLS,
     **BUILDS,

@@ -103,6 +103,8 @@ def test_a_false_and_a_missing_base_model_show(weighbridge: Run, tmp_path: Path)
         assert [one["outcome"] for one in answer.json["declared"]] == outcome
         assert [one["name"] for one in answer.json["likely"]] == ["hf:acme/base"]
         assert answer.json["missing"] is (name != "honest")
+        came = ["ancestor" if name == "honest" else "unknown"]
+        assert [one["direction"] for one in answer.json["likely"]] == came
     answer = weighbridge("lineage", "ancestors", tmp_path / "honest", "--format", "json")
     assert [(row["sure"], row["statements"][0]["grade"]) for row in answer.json["rows"]] == [
         (False, "inferred")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from weighbridge.attest.step import Relation
 from weighbridge.core.source import MemorySource
 from weighbridge.formats.reading import TensorRef
-from weighbridge.lineage import Grade, Lineage
+from weighbridge.lineage import Edge, Grade, Lineage, Link, ancestors, descendants, index, show
+from weighbridge.lineage.ask import Direction, direction
 from weighbridge.lineage.known import HERE, inferred, kin, remember, sketches
 from weighbridge.lineage.sketch import bits, likeness, sketch
 from weighbridge.measure import Plan, measure
@@ -86,8 +88,48 @@ def test_a_fine_tune_is_known_again_in_any_type(lineage: Lineage, tmp_path: Path
     assert (found.name, found.alike) == ("base", 1.0)
     assert found.likeness > 0.9
     assert found.equal == pytest.approx(0.294, abs=0.01) if dtype == "F32" else found.equal == 0
-    (edge,) = inferred("sha256:" + "aa" * 32, [found], 0)
+    own = "sha256:" + "aa" * 32
+    (edge,) = inferred(own, [(found, Direction.ANCESTOR)], 0)
     assert (edge.grade, edge.grade.is_sure, edge.issuer) == (Grade.INFERRED, False, HERE)
+    assert (edge.child, edge.relation) == (own, Relation.DERIVED_FROM)
+    (edge,) = inferred(own, [(found, Direction.DESCENDANT)], 0)
+    assert (edge.parent, edge.relation) == (own, Relation.DERIVED_FROM)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_kin_lead_both_ways_and_never_for_sure(lineage: Lineage, tmp_path: Path, indexed: bool) -> None:
+    """A model that is found later may as well be the parent: what is called back of either reaches the other."""
+    keep(lineage, "base", write(tmp_path / "base", weights(1)))
+    (found,) = kin(lineage, look(write(tmp_path / "child", tuned(weights(1), 3))))
+    own, other, above = "sha256:" + "aa" * 32, found.node.keys[0], "sha256:" + "bb" * 32
+    edges = inferred(own, [(found, Direction.UNKNOWN)], 0)
+    assert {(edge.child, edge.parent) for edge in edges} == {(own, other), (other, own)}
+    assert {(edge.relation, edge.grade) for edge in edges} == {(Link.KIN, Grade.INFERRED)}
+    lineage.add([*edges, Edge(other, above, Relation.FINE_TUNED_FROM, Grade.ATTESTED, "ann")])
+    if indexed:
+        index.load(lineage)
+    for question in (ancestors, descendants):
+        for one, kind in ((own, other), (other, own)):
+            answer = question(lineage, [one])
+            rows = {key: row.sure for row in answer.rows for key in row.node.keys}
+            assert rows[kind] is False
+            assert answer.circular is False
+    assert [row.sure for row in ancestors(lineage, [own]).rows if above in row.node.keys] == [False]
+    assert "direction unknown" in "\n".join(show.tree(ancestors(lineage, [own]), "ancestors"))
+
+
+def test_what_is_stated_gives_kin_their_direction(lineage: Lineage, tmp_path: Path) -> None:
+    keep(lineage, "base", write(tmp_path / "base", weights(1)))
+    (found,) = kin(lineage, look(write(tmp_path / "child", tuned(weights(1), 3))))
+    own, other = "sha256:" + "aa" * 32, found.node.keys[0]
+    lineage.add(inferred(own, [(found, Direction.UNKNOWN)], 0))
+    nodes = lineage.find([own])
+    assert direction(lineage, nodes, found.node.id) is Direction.UNKNOWN
+    lineage.add([Edge(own, "name:x", Relation.FINE_TUNED_FROM), Edge("name:x", other, Relation.DERIVED_FROM)])
+    assert direction(lineage, nodes, found.node.id) is Direction.ANCESTOR
+    assert direction(lineage, lineage.find([other]), nodes[0]) is Direction.DESCENDANT
+    lineage.add([Edge(other, own, Relation.FINE_TUNED_FROM)])
+    assert direction(lineage, nodes, found.node.id) is Direction.UNKNOWN
 
 
 def test_strangers_are_no_kin_and_masks_say_nothing(lineage: Lineage, tmp_path: Path) -> None:

@@ -201,6 +201,31 @@ def test_singles_batches_bodies_and_who_signed(cli: Cli, here: Path) -> None:
     assert fails(cli, "append", "a.jsonl", "--key", other, rc=2)["error"]["code"] == "not-signed-by-known"
 
 
+def test_the_keyring_tells_who_is_verified_and_who_is_claimed(cli: Cli, here: Path) -> None:
+    cli("init", "--origin", "example.com/models")
+    _, public = ANN.leave(here)
+    claimed = cli("append", statements("a.jsonl", 0, 1), "--trust", ring(here, "others", Person("bob")))
+    assert [(row["claimed"], row["issuer"][:5]) for row in claimed["entries"]] == [(True, "hint:")]
+    ours = ring(here, "ours", ANN)
+    verified = cli("append", statements("b.jsonl", 1, 2), "--trust", ours)["entries"][0]
+    given = cli("append", statements("c.jsonl", 2, 3), "--key", public)["entries"][0]
+    assert (verified["claimed"], verified["issuer"]) == (False, given["issuer"])
+    assert verified["issuer"].startswith("sha256:")
+    assert cli("append", statements("d.jsonl", 3, 4), "--trust", ours, "--known-only")["size"] == 4
+    refused = fails(cli, "append", "a.jsonl", "--trust", here / "others", "--known-only", rc=2)
+    assert refused["error"]["code"] == "not-signed-by-known"
+
+
+def ring(here: Path, name: str, person: Person) -> Path:
+    """A keyring that knows one person."""
+    (here / f"{name}-key").mkdir()
+    _, public = person.leave(here / f"{name}-key")
+    assert run(["trust", "init", "--trust", str(here / name)]) == 0
+    added = ["trust", "add", person.name, "--key", str(public), "--trust", str(here / name)]
+    assert run(added) == 0
+    return here / name
+
+
 @pytest.mark.parametrize(
     ("words", "rc", "code"),
     [

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.services import s3
+from tests.services import postgres, s3
 from weighbridge.core.errors import BrokenError, InputError, UnavailableError, UsageError
 from weighbridge.tlog.audit import audit
 from weighbridge.tlog.cosign import Cosigner
@@ -262,19 +262,18 @@ def test_a_store_that_ignores_conditions_is_refused() -> None:
 
 WRITER = """
 import os, sys
-from pathlib import Path
 from tests.tlog.logs import LOG, NOW, ORIGIN, entries
+from tests.tlog.test_publish import target_at
 from weighbridge.tlog.publish import publish
 from weighbridge.tlog.sequencer import Sequencer
-from weighbridge.tlog.targets import DirectoryTarget
 
-folder = Path(sys.argv[1])
+database, place = sys.argv[1:]
 while os.read(0, 1):
     if os.fork():
         os.wait()
         os.write(1, b"dead\\n")
         continue
-    log, target = Sequencer(folder / "log.db", ORIGIN), DirectoryTarget(folder / "public")
+    log, target = Sequencer(database, ORIGIN), target_at(place)
     at = log.head().size
     while True:
         for step in (1, 7, 60):
@@ -285,12 +284,37 @@ while os.read(0, 1):
 """
 
 
+def target_at(place: str) -> Target:
+    """A folder; or a bucket, as `http://HOST:PORT/FOLDER`."""
+    if not place.startswith("http://"):
+        return DirectoryTarget(Path(place))
+    url, _, folder = place.rpartition("/")
+    return S3Target(bucket(url, "logs"), folder)
+
+
 def test_nothing_acknowledged_is_lost_by_kill_minus_nine(tmp_path: Path) -> None:
     """200 writers are killed at random moments; each begins where the one before it was torn away."""
-    kills, acknowledged, dice = 200, 0, random.Random(8)
+    kill_writers(str(tmp_path / "log.db"), str(tmp_path / "public"), kills=200, within=0.05)
+
+
+@pytest.mark.real
+def test_nothing_acknowledged_is_lost_in_postgres(tmp_path: Path) -> None:
+    with postgres() as url:
+        kill_writers(url, str(tmp_path / "public"), kills=30, within=0.15)
+
+
+@pytest.mark.real
+def test_nothing_acknowledged_is_lost_with_a_bucket(endpoint: str, tmp_path: Path) -> None:
+    make_bucket(endpoint, "logs")
+    kill_writers(str(tmp_path / "log.db"), f"{endpoint}/killed", kills=30, within=0.3)
+
+
+def kill_writers(database: str, place: str, *, kills: int, within: float) -> None:
+    """Kill writers at random moments of their first `within` seconds, then look at what they left and go on with it."""
+    acknowledged, dice = 0, random.Random(8)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)],
+        [sys.executable, "-c", WRITER, database, place],
         stdin=-1,
         stdout=-1,
         env=environment,
@@ -301,28 +325,29 @@ def test_nothing_acknowledged_is_lost_by_kill_minus_nine(tmp_path: Path) -> None
         for number in range(kills):
             parent.stdin.write(b".")
             parent.stdin.flush()
-            child, size = parent.stdout.readline().split()
-            acknowledged = max(acknowledged, int(size))
-            time.sleep(dice.random() * 0.05)
+            child, told = parent.stdout.readline().split()
+            acknowledged = max(acknowledged, int(told))
+            time.sleep(dice.random() * within)
             os.kill(int(child), signal.SIGKILL)
             for line in iter(parent.stdout.readline, b"dead\n"):
                 acknowledged = max(acknowledged, int(line.split()[1]))
             if number % 20 == 19:
-                assert look(tmp_path) >= acknowledged
+                assert look(database, place) >= acknowledged
         parent.stdin.close()
-    log = Sequencer(tmp_path / "log.db", ORIGIN)
+    log = Sequencer(database, ORIGIN)
     size = log.head().size
     assert size >= acknowledged > kills
     assert log.rebuild() == 0
     assert log.append(entries(0, size)) == tuple(range(size))
-    publish(log, DirectoryTarget(tmp_path / "public"), [LOG], now=NOW)
-    assert whole(DirectoryTarget(tmp_path / "public")) == size
+    assert log.append_one(entry(size)) == size
+    publish(log, target_at(place), [LOG], now=NOW)
+    assert whole(target_at(place)) == size + 1
     log.close()
 
 
-def look(folder: Path) -> int:
+def look(database: str, place: str) -> int:
     """What stands after a kill: the database holds, and what is published is whole."""
-    log, target = Sequencer(folder / "log.db", ORIGIN), DirectoryTarget(folder / "public")
+    log, target = Sequencer(database, ORIGIN), target_at(place)
     size = log.head().size
     log.close()
     if target.read(CHECKPOINT) is not None:

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from weighbridge.core.errors import BrokenError, InputError, UnavailableError, U
 from weighbridge.tlog.audit import audit
 from weighbridge.tlog.checkpoint import Checkpoint, write_checkpoint
 from weighbridge.tlog.client import LogReader, from_directory, from_https, read_high_water
-from weighbridge.tlog.cosign import Cosigner, over_http, write_request
+from weighbridge.tlog.cosign import Answer, Cosigner, cosign, over_http, write_request
 from weighbridge.tlog.entry import write_entry
 from weighbridge.tlog.merkle import EMPTY, Tile, bundle_path
 from weighbridge.tlog.mirror import mirror
@@ -275,6 +276,42 @@ def test_a_rollback_is_caught_by_the_quorum(honest: Operator, twin: Operator) ->
     honest.grow(0, 10).show()
     with refused("log-quorum"):
         twin.grow(0, 9).show()
+
+
+def test_witnesses_are_asked_at_once_and_told_in_their_order(honest: Operator, tmp_path: Path) -> None:
+    """Each answers only when all have been asked; the first is the last to answer, and one never does."""
+    met, never = threading.Barrier(3), threading.Event()
+    known = cosigners(tmp_path / "at once", (NORTH, SOUTH, EAST))
+    answered: list[str] = []
+
+    def waiting(cosigner: Cosigner, turn: int) -> Cosigner:
+        def ask(body: bytes) -> Answer:
+            met.wait(10)
+            while len(answered) != turn:
+                time.sleep(0.001)
+            try:
+                return cosigner.ask(body)
+            finally:
+                answered.append(cosigner.key.name)
+
+        return Cosigner(key=cosigner.key, ask=ask)
+
+    def silent(_: bytes) -> Answer:
+        never.wait(60)
+        raise UnavailableError("network", "too late")
+
+    asked = [waiting(one, 2 - place) for place, one in enumerate(known)]
+    asked.insert(1, Cosigner(key=signer("mute.example.org/w").vkey, ask=silent))
+    head = honest.log.head()
+    text = write_checkpoint(Checkpoint(origin=ORIGIN, size=head.size, root=head.root))
+    began = time.monotonic()
+    note, refused = cosign(sign_note(text, [LOG], NOW), honest.log.tree(head.size), asked, seconds=5)
+    took = time.monotonic() - began
+    never.set()
+    assert answered == [EAST.vkey.name, SOUTH.vkey.name, NORTH.vkey.name]
+    assert [line.name for line in note.signatures[1:]] == [NORTH.vkey.name, SOUTH.vkey.name, EAST.vkey.name]
+    assert refused == ("mute.example.org/w: no answer within 5 seconds",)
+    assert took < 20
 
 
 def test_witnesses_over_http(honest: Operator, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ another way. Everything else, and every signature that does not hold, goes the s
 """
 
 import hashlib
-from binascii import a2b_base64, b2a_base64
+from binascii import a2b_base64
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -18,7 +18,6 @@ import msgspec
 from weighbridge.attest.attestation import Attestation, attested, judge_one
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.evidence import Outcome
-from weighbridge.core.pattern import late
 from weighbridge.core.report import FILES_ALGORITHM
 from weighbridge.core.statement import (
     MAX_STATEMENT,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-BLOCK = 128
+BLOCK = 512
 """Lines that are parsed before they are verified."""
 
 
@@ -256,8 +255,8 @@ class _Statement(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 _LINE = msgspec.json.Decoder(_Line)
 _STATEMENT = msgspec.json.Decoder(_Statement)
 _WRITE = msgspec.json.Encoder()
-MOST_CERTAIN = 1024**2
-"""Bytes of a line or payload beyond which nothing is gained here."""
+MOST_CERTAIN = 128 * 1024
+"""Bytes of a line or payload beyond which nothing is gained here; a whole block of them stays below 64 MiB."""
 MAX_HINT = 200
 MAX_BRACKETS = 300
 """Objects and lists of a payload: what could be nested too deeply for one of the two readers is left to the slow one."""
@@ -281,6 +280,11 @@ def _take(line: bytes) -> tuple[str, bytes, bytes] | None:
     return (hint, payload, signature) if payload and signature and 0 < len(hint) <= MAX_HINT else None
 
 
+_LAST_OF_ONE = frozenset("AQgw")
+_LAST_OF_TWO = frozenset("AEIMQUYcgkosw048")
+"""What the last character before the padding is where the bits of it that say nothing are 0."""
+
+
 def _base64(text: str) -> bytes:
     """As `dsse.decode_base64`; b"" for what that refuses."""
     try:
@@ -288,11 +292,14 @@ def _base64(text: str) -> bytes:
     except ValueError:
         return b""
     # Strict leaves one thing open: bits of the last character that say nothing.
-    rest = len(data) % 3 or 3
-    return data if data and b2a_base64(data[-rest:], newline=False).decode("ascii") == text[-4:] else b""
+    if text[-1:] != "=":
+        return data
+    return data if text[-2] in _LAST_OF_TWO or (text[-2:] == "==" and text[-3] in _LAST_OF_ONE) else b""
 
 
-_HEX = late(r"(?:[0-9a-f]{2}){16,64}\Z")
+_HEX = "0123456789abcdef"
+_SHA256 = 64
+"""Hex digits of the digests that are usual; longer and shorter ones go the slow way."""
 _KNOWN_ALGORITHMS = frozenset({"sha256", f"{FILES_ALGORITHM}sha256", f"{TENSORS_ALGORITHM}blake3"})
 
 
@@ -321,4 +328,8 @@ def _is_subject(subject: _Subject) -> bool:
     digests = subject.digest
     if not digests or not digests.keys() <= _KNOWN_ALGORITHMS or len(subject.name) > 4096:
         return False
-    return all(map(_HEX.match, digests.values()))
+    # Several times quicker than a pattern: nothing is left of what consists of these characters alone.
+    for value in digests.values():  # noqa: SIM110
+        if len(value) != _SHA256 or value.strip(_HEX):
+            return False  # in a loop, which costs half of what `all` does
+    return True

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from weighbridge.cli import options as shared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from weighbridge.attest.attestation import Attestation
     from weighbridge.core.artifact import Artifact
     from weighbridge.core.manifest import Manifest
     from weighbridge.lineage import Lineage
+    from weighbridge.lineage.ask import Direction
     from weighbridge.lineage.known import Kin, Sketched
     from weighbridge.sign.bundle import Bundle
 
@@ -270,20 +273,38 @@ def run_infer(options: argparse.Namespace) -> int:
             (parent, *_held(lineage, asked[parent], every, comparable=fit and comparable))
             for parent, comparable in declared.items()
         ]
+        told = [(one, _direction(lineage, own, one, claims, asked)) for one in found]
         if options.record and found:
             lineage.join(keys, Grade.REPRODUCED, HERE, "", artifact.name)
-            lineage.add(inferred(keys[0], found, int(time.time())))
+            lineage.add(inferred(keys[0], told, int(time.time())))
     missing = bool(found) and not any(word == "holds" for _, word, _ in claims)
     code = 1 if any(word == "false" for _, word, _ in claims) else 3
     if all(word == "holds" for _, word, _ in claims) and not missing and known and fit:
         code = 0
     facts = {
         "models_known": known, "tensors": len(tensors), "telling": sum(bool(one.sketch) for one in tensors),
-        "likely": [_kin_document(one) for one in found],
+        "likely": [_kin_document(*one) for one in told],
         "declared": [{"parent": p, "outcome": word, "measured": share} for p, word, share in claims],
         "missing": missing,
     }  # fmt: skip
-    return _say(options, facts, _inferred_lines(artifact.name, found, claims, known, missing), code)
+    return _say(options, facts, _inferred_lines(artifact.name, told, claims, known, missing), code)
+
+
+def _direction(
+    lineage: "Lineage",
+    own: tuple[int, ...],
+    one: "Kin",
+    claims: "list[tuple[str, str, float | None]]",
+    asked: "dict[str, tuple[int, ...]]",
+) -> "Direction":
+    """What the other is to this model: by what is declared and fits the weights, else by what the lineage has."""
+    from weighbridge.lineage.ask import Direction, direction
+
+    stated = direction(lineage, own, one.node.id) if own else Direction.UNKNOWN
+    declared = any(word == "holds" and one.node.id in asked[parent] for parent, word, _ in claims)
+    if declared and stated is not Direction.DESCENDANT:
+        return Direction.ANCESTOR
+    return Direction.UNKNOWN if declared else stated
 
 
 def _likely(every: "tuple[Kin, ...]") -> "tuple[Kin, ...]":
@@ -340,17 +361,25 @@ def _held(
     return "false", share
 
 
-def _kin_document(one: "Kin") -> dict[str, Any]:
+def _kin_document(one: "Kin", direction: "Direction") -> dict[str, Any]:
     return {
+        "direction": direction.value,
         "name": one.name, "keys": list(one.node.keys), "grade": "inferred", "equal": round(one.equal, 4),
         "alike": round(one.alike, 4), "likeness": round(one.likeness, 4), "tensors_equal": one.tensors[0],
         "tensors_alike": one.tensors[1],
     }  # fmt: skip
 
 
+_WORDS = {
+    "ancestor": "inferred, an ancestor by what is stated",
+    "descendant": "inferred, a descendant by what is stated",
+    "unknown": "inferred, direction unknown",
+}
+
+
 def _inferred_lines(
     name: str,
-    found: "tuple[Kin, ...]",
+    found: "Sequence[tuple[Kin, Direction]]",
     claims: list[tuple[str, str, float | None]],
     known: int,
     missing: bool,
@@ -359,8 +388,8 @@ def _inferred_lines(
 
     lines = [_shown(name)]
     lines += [
-        f"├─ likely kin  {_shown(one.name):<32}  {one.equal:.0%} equal, {one.alike:.0%} alike  ? inferred"
-        for one in found[:20]
+        f"├─ likely kin  {_shown(one.name):<32}  {one.equal:.0%} equal, {one.alike:.0%} alike  ? {_WORDS[direction]}"
+        for one, direction in found[:20]
     ]
     words = {
         "holds": "✓ measured",

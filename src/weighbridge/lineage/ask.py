@@ -6,11 +6,12 @@ stands; big ones from the index, which is made again first where the graph has g
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from weighbridge.core.value import dataclass
-from weighbridge.lineage.edge import LEADING, NUMBERS, SURE, Edge, Link, Node
+from weighbridge.lineage.edge import LEADING, NUMBERS, SURE, Edge, Grade, Link, Node
 from weighbridge.lineage.graph import Lineage, in_parts, members_of, roots_of
 from weighbridge.lineage.index import load
 
@@ -103,6 +104,29 @@ def way(lineage: Lineage, one: Iterable[str], other: Iterable[str]) -> Way | Non
     return None
 
 
+class Direction(StrEnum):
+    """What one of two kin is to the other, by what is stated of them."""
+
+    ANCESTOR = "ancestor"
+    DESCENDANT = "descendant"
+    UNKNOWN = "unknown"
+    """Nothing is stated, or both."""
+
+
+def direction(lineage: Lineage, one: Sequence[int], other: int) -> Direction:
+    """What the node `other` is to the nodes `one`. Likeness itself has no direction and decides nothing here."""
+    with lineage.reading() as transaction:
+        try:
+            graph = Live(transaction, MAX_CIRCLE, _STEPS_ALONE, Grade.INFERRED)
+            above = bool(_way(graph, one, (other,), (0, 1)))
+            below = bool(_way(graph, (other,), one, (0, 1)))
+        except TooMuchError:
+            return Direction.UNKNOWN
+    if above == below:
+        return Direction.UNKNOWN
+    return Direction.ANCESTOR if above else Direction.DESCENDANT
+
+
 # ------------------------------------------------------------------------------------------------------ the search
 
 
@@ -128,10 +152,17 @@ class TooMuchError(Exception):
 class Live:
     """Neighbours straight from SQL, as they are now."""
 
-    def __init__(self, transaction: "Transaction", most: int, leading: frozenset[int] = LEADING) -> None:
+    def __init__(
+        self,
+        transaction: "Transaction",
+        most: int,
+        leading: frozenset[int] = LEADING,
+        without: Grade | None = None,
+    ) -> None:
         ((self.last,),) = transaction.rows("SELECT coalesce(max(id), 0) FROM lineage_node")
         self._transaction, self._left = transaction, most
-        self._leading = ",".join(map(str, sorted(leading)))
+        self._which = f"relation IN ({','.join(map(str, sorted(leading)))})"
+        self._which += f" AND grade <> {without.rank}" if without else ""
         self._known: dict[tuple[bool, int], tuple[list[int], list[int]]] = {}
 
     def spread(self, nodes: Iterable[int], way: int) -> Iterator[tuple[int, Sequence[int]]]:
@@ -160,7 +191,7 @@ class Live:
         near, far = ("parent", "child") if down else ("child", "parent")
         sql = (
             f"SELECT {near}, {far}, MAX(grade) FROM lineage_edge WHERE {near} IN ({{}})"  # noqa: S608 - ours
-            f" AND relation IN ({self._leading}) GROUP BY {near}, {far}"
+            f" AND {self._which} GROUP BY {near}, {far}"
         )
         rows = list(in_parts(self._transaction, sql, list(members)))
         if len(rows) > 20 * SHALLOW:
@@ -326,11 +357,12 @@ def _ask(lineage: Lineage, keys: Iterable[str], down: int, limit: int) -> Answer
     )
 
 
-_STEPS_ALONE = LEADING - {NUMBERS[Link.SAME_AS]}
+_STEPS_ALONE = LEADING - {NUMBERS[Link.SAME_AS], NUMBERS[Link.KIN]}
+"""The edges that say which came first."""
 
 
 def _circle(lineage: Lineage, starts: Sequence[int]) -> tuple[bool, tuple[int, ...]]:
-    """The way from a start back to itself. Two that are said to be the same are no circle."""
+    """The way from a start back to itself. Two that are said to be the same, or are kin, are no circle."""
     with lineage.reading() as transaction:
         graph = Live(transaction, MAX_CIRCLE, _STEPS_ALONE)
         try:

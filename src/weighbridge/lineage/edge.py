@@ -45,6 +45,8 @@ class Link(StrEnum):
 
     SAME_AS = "same_as"
     """Somebody untrusted says that the two are one. It leads both ways, and never for sure."""
+    KIN = "kin"
+    """Their weights are alike, and nothing tells which came first. It leads both ways, and never for sure."""
     NAMED = "named"
     """The child is a name without a revision, and the parent one of the things that it may mean."""
 
@@ -53,6 +55,7 @@ RELATIONS: tuple[Relation | Link, ...] = (
     Relation.TRAINED_ON, Relation.FINE_TUNED_FROM, Relation.QUANTIZED_FROM, Relation.MERGED_FROM,
     Relation.DISTILLED_FROM, Relation.ADAPTER_OF, Relation.CONVERTED_FROM, Relation.EVALUATED_ON,
     Relation.DEPLOYED_AS, Relation.DERIVED_FROM, Relation.BUILT_WITH, Link.SAME_AS, Link.NAMED,
+    Link.KIN,
 )  # fmt: skip
 """A relation's number in the database is its place here: only ever add behind."""
 NUMBERS = {relation: number for number, relation in enumerate(RELATIONS)}

@@ -14,7 +14,8 @@ from weighbridge.core.budget import Budget, Limits
 from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.manifest import TensorEntry
 from weighbridge.core.value import dataclass
-from weighbridge.lineage.edge import Edge, Grade, Node
+from weighbridge.lineage.ask import Direction
+from weighbridge.lineage.edge import Edge, Grade, Link, Node
 from weighbridge.lineage.graph import FEW, Lineage, in_parts
 from weighbridge.lineage.sketch import likeness, sketch
 from weighbridge.measure.tensors import external_path, list_tensors, refused
@@ -174,13 +175,21 @@ def kin(
     return tuple(sorted(found, key=lambda one: (-one.alike * one.likeness, -one.equal, one.name)))
 
 
-def inferred(child: str, found: Iterable[Kin], time: int) -> list[Edge]:
-    """What was measured, as edges that never make a way sure."""
+def inferred(child: str, found: Iterable[tuple[Kin, Direction]], time: int) -> list[Edge]:
+    """What was measured, as edges that never make a way sure. Where nothing says which came first, both lead to the other:
+    what is called back of either reaches the other as "may descend"."""
     from weighbridge.attest.step import Relation
 
-    return [
-        Edge(child, one.node.keys[0], Relation.DERIVED_FROM, Grade.INFERRED, HERE, "", time) for one in found
-    ]
+    edges: list[Edge] = []
+    for one, direction in found:
+        other = one.node.keys[0]
+        unknown = direction is Direction.UNKNOWN
+        relation: Relation | Link = Link.KIN if unknown else Relation.DERIVED_FROM
+        if unknown or direction is Direction.ANCESTOR:
+            edges.append(Edge(child, other, relation, Grade.INFERRED, HERE, "", time))
+        if unknown or direction is Direction.DESCENDANT:
+            edges.append(Edge(other, child, relation, Grade.INFERRED, HERE, "", time))
+    return edges
 
 
 def _candidates(transaction: "Transaction", telling: Sequence[Sketched], known: Iterable[int]) -> list[int]:

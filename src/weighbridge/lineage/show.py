@@ -11,7 +11,7 @@ from typing import Any
 
 from weighbridge.core.text import counted, some, visible
 from weighbridge.lineage.ask import Answer, Found, Way, trusted
-from weighbridge.lineage.edge import Edge, Grade, Node, is_digest
+from weighbridge.lineage.edge import Edge, Grade, Link, Node, is_digest
 from weighbridge.lineage.intake import Taken
 from weighbridge.report.summary import short_digest
 
@@ -37,6 +37,8 @@ def who(edges: Sequence[Edge]) -> str:
     names = trusted(edges)
     if names:
         return f"✓ {'signed by ' if names != ('measured here',) else ''}{some(names)}"
+    if all(edge.relation is Link.KIN for edge in edges):
+        return "? alike by the weights, direction unknown"
     if any(edge.grade is Grade.INFERRED for edge in edges):
         return "? inferred from the weights"
     return f"? declared, signed by nobody known ({counted(len({edge.statement for edge in edges}), 'statement')})"

@@ -80,6 +80,10 @@ def _operators() -> dict[str, _Verb]:
     append = (
         _argument("what", "MODEL|FILE", "models, model.sig, files of statements (.jsonl)", nargs="+"),
         shared.many("--key", "PUBLIC.pem", "take only what one of these keys signed"),
+        shared.value(
+            "--trust", "DIR", f"{shared.KEYRING}: whose key it knows stands as verified in the entry"
+        ),
+        shared.switch("--known-only", "take only what somebody of the keyring signed"),
         shared.value("--kind", "KIND", kinds, choices=_KINDS),
         shared.value(
             "--bodies", "DIR", "the store of the statements; bodies in the log's folder when left out"
@@ -103,6 +107,7 @@ def _operators() -> dict[str, _Verb]:
         "append": ("give statements their place in the log, durably", append, (
             "weighbridge log append ./model",
             "weighbridge log append recalls.jsonl --key recall.pub",
+            "weighbridge log append ./model --known-only",
         )),
         "publish": ("sign the head, have it cosigned by the witnesses of the policy, show it", publish, (
             "weighbridge log publish",

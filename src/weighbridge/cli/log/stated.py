@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +16,16 @@ from weighbridge.core.wire import write_json
 from weighbridge.tlog.entry import EntryKind, LogEntry, make_entry
 
 if TYPE_CHECKING:
-    from weighbridge.sign.anchor import Anchor
     from weighbridge.sign.bundle import Bundle
+    from weighbridge.trust.keyring import Keyring
 
 _FILES = (".jsonl", ".json", ".sig")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{16,128}")
 _KINDS = {"weighbridge.recall/v1": EntryKind.REVOKE, "weighbridge.check/v1": EntryKind.ADMIT}
 """Every other statement is an attestation."""
+_CLAIMED = ("hint:", "certificate:")
+"""What issuers begin with that nobody verified."""
 
 
 def is_digest(text: str) -> bool:
@@ -83,8 +85,10 @@ def body_of(bundle: "Bundle") -> bytes:
     return write_json(bundle.document)
 
 
-def entry_for(bundle: "Bundle", kind: str | None, anchors: Sequence["Anchor"], now: datetime) -> LogEntry:
-    """The entry of a statement. With anchors, one of them must have signed it.
+def entry_for(
+    bundle: "Bundle", kind: str | None, keyring: "Keyring", now: datetime, *, only: bool = False
+) -> LogEntry:
+    """The entry of a statement. With `only`, somebody of the keyring must have signed it.
 
     Raises `TrustError` (`not-signed-by-known`), `InputError` (`bad-statement`, …), `LimitError`.
     """
@@ -93,21 +97,28 @@ def entry_for(bundle: "Bundle", kind: str | None, anchors: Sequence["Anchor"], n
         kind=EntryKind(kind) if kind else _KINDS.get(statement.predicate_type, EntryKind.ATTEST),
         statement=digest_of(bundle),
         predicate_type=statement.predicate_type,
-        issuer=_issuer(bundle, anchors, now),
+        issuer=_issuer(bundle, keyring, now, only=only),
         time=int(now.astimezone(UTC).timestamp()),
         subjects=(digest for subject in statement.subjects for digest in subject.digests),
     )
 
 
-def _issuer(bundle: "Bundle", anchors: Sequence["Anchor"], now: datetime) -> str:
-    """The fingerprint of the key that signed; without anchors, what the bundle says of its key. Never a person's name."""
-    if not anchors:
-        certificate = hashlib.sha256(bundle.chain[0]).hexdigest() if bundle.chain else ""
-        hint = bundle.hint if _HEX.fullmatch(bundle.hint) else "unknown"
-        return f"certificate:{certificate}" if certificate else f"hint:{hint}"
+def _issuer(bundle: "Bundle", keyring: "Keyring", now: datetime, *, only: bool) -> str:
+    """The fingerprint of the key that verified; else what the bundle says of its key. Never a person's name: the log forgets
+    nothing, and the keyring says whose key it is."""
     from weighbridge.sign.verify import check_signer
 
-    check = check_signer(bundle, anchors, (), now)
-    if check.outcome is not Outcome.PASS:
-        raise TrustError("not-signed-by-known", f'"{visible(bundle.source)}": {check.why}')
-    return f"sha256:{check.key}"
+    check = check_signer(bundle, keyring.anchors, keyring.authorities, now) if keyring.anchors else None
+    if check is not None and check.outcome is Outcome.PASS and check.key:
+        return f"sha256:{check.key}"
+    if only:
+        why = check.why if check is not None else "the keyring names nobody"
+        raise TrustError("not-signed-by-known", f'"{visible(bundle.source)}": {why}')
+    certificate = hashlib.sha256(bundle.chain[0]).hexdigest() if bundle.chain else ""
+    hint = bundle.hint if _HEX.fullmatch(bundle.hint) else "unknown"
+    return f"{_CLAIMED[1]}{certificate}" if certificate else f"{_CLAIMED[0]}{hint}"
+
+
+def is_claimed(issuer: str) -> bool:
+    """Whether an entry's issuer is only what the bundle said of its key, when nobody known was found behind it."""
+    return issuer.startswith(_CLAIMED)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from weighbridge.cli.log.folder import (
     CONFIG,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from weighbridge.tlog.cosign import Cosigner
     from weighbridge.tlog.publish import Published
     from weighbridge.tlog.sequencer import Sequencer
+    from weighbridge.trust.keyring import Keyring
 
 _Given = TypeVar("_Given")
 BATCH = 10_000
@@ -97,14 +98,15 @@ def _policy_text(keys: Sequence[str]) -> bytes:
 
 def append(options: argparse.Namespace) -> int:
     """Bodies first, then their entries: no entry is acknowledged whose statement could be lost."""
-    from weighbridge.cli.keys import public_key
-    from weighbridge.cli.log.stated import bundles_at, digest_of, entry_for
+    from weighbridge.cli.log.stated import bundles_at, digest_of, entry_for, is_claimed
 
     folder = read_folder(Path(options.log))
-    anchors = [public_key(path, Path(path).name) for path in options.key or ()]
-    now = datetime.now(UTC)
+    keyring, now = _keyring(options), datetime.now(UTC)
+    only = bool(options.key) or options.known_only
     bundles = {digest_of(bundle): bundle for name in options.what for bundle in bundles_at(name)}
-    pairs = [(bundle, entry_for(bundle, options.kind, anchors, now)) for bundle in bundles.values()]
+    pairs = [
+        (bundle, entry_for(bundle, options.kind, keyring, now, only=only)) for bundle in bundles.values()
+    ]
     store = _store(options, folder)
     places: list[int] = []
     log = folder.open()
@@ -117,12 +119,29 @@ def append(options: argparse.Namespace) -> int:
     finally:
         log.close()
     rows = [
-        {"index": at, "statement": f"sha256:{entry.statement.hex()}", "new": at >= before}
+        {
+            "index": at, "statement": f"sha256:{entry.statement.hex()}", "new": at >= before,
+            "issuer": entry.issuer, "claimed": is_claimed(entry.issuer),
+        }
         for at, (_, entry) in zip(places, pairs, strict=True)
-    ]
-    lines = [f"{row['index']}  {row['statement']}{'' if row['new'] else '  (was there)'}" for row in rows]
+    ]  # fmt: skip
+    lines = [_appended(row) for row in rows]
     title = f"APPENDED  {counted(sum(at >= before for at in places), 'statement')}, the log has {size}"
     return say(options, title, lines, size=size, entries=rows)
+
+
+def _keyring(options: argparse.Namespace) -> "Keyring":
+    """The keys of `--key` alone, else the keyring's folder."""
+    from weighbridge.cli.request import chosen_keyring
+    from weighbridge.cli.request import chosen_policy as policy_file
+
+    return chosen_keyring(options, policy_file(None, ()), None)
+
+
+def _appended(row: dict[str, Any]) -> str:
+    if not row["new"]:
+        return f"{row['index']}  {row['statement']}  (was there)"
+    return f"{row['index']}  {row['statement']}{'  signer claimed' if row['claimed'] else ''}"
 
 
 def _store(options: argparse.Namespace, folder: LogFolder) -> "StatementStore | None":
