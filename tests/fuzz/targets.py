@@ -164,8 +164,8 @@ def lineage_import(data: bytes) -> None:
     """Cards, edges and bundles in bulk, and the front matter of a README: counted, and never raised."""
     from weighbridge.attest.attestation import judge_one
     from weighbridge.lineage.edge import Grade
-    from weighbridge.lineage.graph import check_key
     from weighbridge.lineage.intake import Intake, front_matter
+    from weighbridge.lineage.nodes import check_key
 
     intake = Intake(lambda bundle: judge_one(bundle, (), (), NOW))
     for number, line in enumerate(data.splitlines()[:50]):

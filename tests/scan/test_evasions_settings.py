@@ -266,3 +266,24 @@ def test_code_from_elsewhere(files: dict[str, Any], expected: Outcome) -> None:
 )  # fmt: skip
 def test_python_that_is_only_doubtful(code: str, expected: Outcome) -> None:
     assert outcome({"modeling_sample.py": code}) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.toml", '[model]\n_target_ = "os.system"\n_args_ = ["echo"]\n', FAIL),
+        ("logging.ini", "[handler_x]\nclass=os.system\nargs=('echo',)\n", FAIL),
+        ("logging.conf", '[handler_x]\nclass = __import__("os").system\nargs=("echo",)\n', FAIL),
+        ("run.gin", "run.f = @os.system()\n", FAIL),
+        ("a.json", '{"a": [{"$type": "System.Diagnostics.Process, System"}]}', FAIL),
+        ("a.json", '{"@type": "com.sun.rowset.JdbcRowSetImpl", "autoCommit": true}', FAIL),
+        ("a.toml", '[model]\n_target_ = "torch.nn.Linear"\nclass = "a.b"\n', PASS),
+        ("logging.ini", "[handler_x]\nclass=logging.StreamHandler\nargs=(sys.stdout,)\n", PASS),
+        ("logging.conf", "[handler_x]\nclass=logging.handlers.RotatingFileHandler\nargs=('a.log',)\n", PASS),
+        ("run.gin", "import t5.models\nrun.f = @t5.models.mesh_transformer_train()\nrun.g = 0.1\n", PASS),
+        ("a.json", '{"@type": "sc:Dataset", "$type": "Acme.Settings, Acme"}', PASS),
+        ("notes.txt", "_target_ = os.system\n", PASS),
+    ],
+)
+def test_settings_that_name_code(name: str, text: str, expected: Outcome) -> None:
+    assert outcome({name: text}) is expected

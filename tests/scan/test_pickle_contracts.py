@@ -78,6 +78,10 @@ def test_no_contract_lets_a_harmful_function_be_called() -> None:
         "dill._dill:_create_array",
         "dill._dill:_eval_repr",
         "lightgbm.basic:Booster",
+        "numpy:vectorize",
+        "numpy.lib.function_base:vectorize",
+        "numpy.lib._function_base_impl:vectorize",
+        "types:MethodType",
     }
     listed = {c.name for c in ALL.values() if (c.call or c.new) and harm.harm_of(c.name.replace(":", "."))}
     assert listed <= allowed | {

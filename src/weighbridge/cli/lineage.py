@@ -169,7 +169,7 @@ def run_add(options: argparse.Namespace) -> int:
     from weighbridge.core.text import counted, visible
     from weighbridge.lineage import Edge, feed
     from weighbridge.lineage.edge import RELATIONS
-    from weighbridge.lineage.graph import check_key
+    from weighbridge.lineage.nodes import check_key
 
     relations = {relation.value: relation for relation in RELATIONS}
     if bool(options.files) == bool(options.edge):
@@ -238,8 +238,8 @@ def run_remember(options: argparse.Namespace) -> int:
     """Keep a model's tensors."""
     from weighbridge.lineage import Edge, Grade, Link
     from weighbridge.lineage.edge import is_digest
-    from weighbridge.lineage.graph import check_key
     from weighbridge.lineage.known import HERE, remember
+    from weighbridge.lineage.nodes import check_key
 
     artifact, manifest, keys = _measured(options.model, options)
     tensors = _sketched(artifact, manifest)
@@ -427,7 +427,7 @@ def _open(options: argparse.Namespace) -> "Lineage":
 def _keys(text: str, options: argparse.Namespace) -> tuple[str, ...]:
     """What somebody means: a key as it stands, a hub's name, or the digests of something that is measured."""
     from weighbridge.core.errors import InputError, UsageError
-    from weighbridge.lineage.graph import check_key
+    from weighbridge.lineage.nodes import check_key
 
     if Path(text).exists():
         return _measured(text, options)[2]

@@ -47,7 +47,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("hailo", (b"\x01HEF",), (".hef",), PLAN),
     Kind("mnn", (), (".mnn",), "is a graph of MNN, whose flatbuffer is not read here"),
     Kind("ncnn", (b"7767517\n",), (), "is a network of NCNN, which is not read here"),
-    Kind("darknet", (b"[net]", b"[network]"), (".weights",), WEIGHTS),
+    Kind("darknet", (), (".weights",), WEIGHTS),
     Kind("armnn", (), (".armnn",), "is a network of Arm NN, whose flatbuffer is not read here"),
     Kind("tesseract", (), (".traineddata",), "is a language of Tesseract, whose parts are not read here"),
     Kind("ggml-session", (b"nsgg", b"sgg\0"), (), "is the saved state of a conversation, not a model"),

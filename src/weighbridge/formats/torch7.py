@@ -51,6 +51,8 @@ def read(source: Source, budget: Budget, name: str) -> Reading:
     try:
         walk.run()
         gaps = trailing(walk.cursor.at, source.size)
+        if gaps and not (walk.calls or walk.anomalies or name.lower().endswith(SUFFIXES)):
+            raise InputError("not-this-format", "an empty table of Torch7's, or any numbers")
     except ContradictionError as error:
         if not (walk.calls or walk.anomalies or name.lower().endswith(SUFFIXES)):
             raise InputError("not-this-format", f"no Torch7 object: {error.message}") from None

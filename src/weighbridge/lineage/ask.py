@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from weighbridge.core.value import dataclass
 from weighbridge.lineage.edge import LEADING, NUMBERS, SURE, Edge, Grade, Link, Node
-from weighbridge.lineage.graph import Lineage, in_parts, members_of, roots_of
+from weighbridge.lineage.graph import Lineage
 from weighbridge.lineage.index import load
+from weighbridge.lineage.nodes import in_parts, members_of, roots_of
 
 if TYPE_CHECKING:
     from weighbridge.core.database import Transaction

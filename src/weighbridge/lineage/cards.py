@@ -16,7 +16,7 @@ from weighbridge.attest.step import Relation
 from weighbridge.core.pattern import late
 from weighbridge.core.value import dataclass
 from weighbridge.lineage.edge import Edge, Link
-from weighbridge.lineage.graph import MAX_KEY
+from weighbridge.lineage.nodes import MAX_KEY
 
 MAX_PARENTS = 1_000
 """Of one field of one card; merges of some hundred models exist."""

@@ -15,7 +15,8 @@ from weighbridge.core.errors import InputError, LimitError
 from weighbridge.core.statement import Named
 from weighbridge.core.value import dataclass
 from weighbridge.lineage.edge import Edge, Grade, Link
-from weighbridge.lineage.graph import Added, Lineage
+from weighbridge.lineage.graph import Lineage
+from weighbridge.lineage.taking import Added
 
 MANY = 10_000
 """Pairs of products and materials from which on a statement gets a node of its own between the two."""

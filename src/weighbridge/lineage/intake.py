@@ -23,7 +23,9 @@ from weighbridge.core.wire import read_json
 from weighbridge.lineage.cards import read_card
 from weighbridge.lineage.edge import RELATIONS, Edge, Grade, Link
 from weighbridge.lineage.feed import feed
-from weighbridge.lineage.graph import Added, Lineage, check_key
+from weighbridge.lineage.graph import Lineage
+from weighbridge.lineage.nodes import check_key
+from weighbridge.lineage.taking import Added
 from weighbridge.sign.bundle import Bundle, read_line
 from weighbridge.store import read_beside
 

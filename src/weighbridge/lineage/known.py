@@ -16,7 +16,8 @@ from weighbridge.core.manifest import TensorEntry
 from weighbridge.core.value import dataclass
 from weighbridge.lineage.ask import Direction
 from weighbridge.lineage.edge import Edge, Grade, Link, Node
-from weighbridge.lineage.graph import FEW, Lineage, in_parts
+from weighbridge.lineage.graph import Lineage
+from weighbridge.lineage.nodes import FEW, in_parts
 from weighbridge.lineage.sketch import likeness, sketch
 from weighbridge.measure.tensors import external_path, list_tensors, refused
 

@@ -21,6 +21,8 @@ FRAMEWORKS = late(
 """Prefixes under which classes are layers, optimisers, data sets and options."""
 FUNCTIONS = late(
     r"(torch\.(relu|tanh|sigmoid|zeros|ones|tensor|float16|bfloat16|float32|float64|device|Generator|Size|nn\.functional\.\w+|nn\.init\.\w+)"
+    r"|torchvision\.models\.((detection|segmentation|video|optical_flow)\.)?(resnet|resnext|wide_resnet|densenet|vgg|alexnet|squeezenet|inception_v|googlenet|shufflenet_v|mobilenet_v"
+    r"|mnasnet|efficientnet_|regnet_|vit_|swin|convnext_|maxvit_|fasterrcnn_|maskrcnn_|retinanet_|fcos_|ssd|keypointrcnn_|deeplabv3_|fcn_|lraspp_|r3d_|mc3_|r2plus1d_|s3d|mvit_|raft_)[a-z0-9_]{0,30}"
     r"|torchtune\.(models|modules|datasets|training|data|config)(\.[a-z]\w*)*\.\w+|functools\.partial|collections\.OrderedDict"
     r"|builtins\.(dict|list|tuple|set|str|int|float|bool|slice|range|len|min|max|sum)|pathlib\.(Pure)?Path|datetime\.(timedelta|datetime|date)"
     r"|numpy\.(float32|float64|int32|int64|array|asarray|linspace|arange)|math\.\w+|gluonts(\.\w+)+|sentence_transformers(\.[a-z]\w*)+"

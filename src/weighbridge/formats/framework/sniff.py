@@ -18,7 +18,7 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"B\0C\0N\0T\0K\0", "cntk"),
     *((magic, "ggml") for magic in (b"lmgg", b"fmgg", b"tjgg", b"algg", b"ggml", b"ggmf", b"ggjt", b"ggla")),
     *((magic, "ggml") for magic in (b"GGML", b"GGMF", b"GGJT", b"GGLA")),
-    *((magic, "opaque") for magic in (b"ftrt", b"ptrt", b"RKNN", b"\x01HEF", b"7767517\n", b"[net]", b"[network]", b"nsgg")),
+    *((magic, "opaque") for magic in (b"ftrt", b"ptrt", b"RKNN", b"\x01HEF", b"7767517\n", b"nsgg")),
     *((magic, "r") for magic in (b"X\n", b"A\n", b"B\n", b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n", b"RDB2\n", b"RDB3\n")),
     (b"4\n1\n3\nV 1\n", "torch7"),
     (b"3\n1\n", "torch7"),

@@ -423,6 +423,9 @@ _CHEAP_KEYS = frozenset({type(None), bool, int, float, str, bytes, Global, Call,
 
 
 def _lengths(value: tuple[Value, ...]) -> tuple[int, ...]:
+    """Nothing where no list stands in the tuple."""
+    if List not in map(type, value[:16]):
+        return ()
     return tuple(len(item) if type(item) is List else -1 for item in value[:16])
 
 

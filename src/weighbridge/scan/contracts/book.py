@@ -51,6 +51,9 @@ ECOSYSTEMS: Mapping[str, str] = {
     "numpy": "numpy",
     "scipy": "scipy",
     "sklearn": "sklearn",
+    "imblearn": "estimators",
+    "category_encoders": "estimators",
+    "hmmlearn": "estimators",
     "joblib": "joblib",
     "pandas": "pandas",
     "torch": "torch",
@@ -72,14 +75,13 @@ ECOSYSTEMS: Mapping[str, str] = {
 """Top-level package → file. The standard library's modules are all in `python.toml`."""
 
 
-@lru_cache(maxsize=8192)
 def find(module: str | None, qualname: str | None) -> Contract | None:
     """The contract of an exact name, or None."""
     if module is None or qualname is None:
         return None
     top = module.partition(".")[0]
     file = ECOSYSTEMS.get(top) or ("python" if top in sys.stdlib_module_names else "")
-    return _found(file, f"{module}:{qualname}") if file else None
+    return _found(file, module, qualname) if file else None
 
 
 def find_named(name: str) -> Contract | None:
@@ -88,7 +90,9 @@ def find_named(name: str) -> Contract | None:
     return find(module, qualname)
 
 
-def _found(file: str, name: str) -> Contract | None:
+@lru_cache(maxsize=8192)
+def _found(file: str, module: str, qualname: str) -> Contract | None:
+    name = f"{module}:{qualname}"
     table = _tables(file).get(name)
     return _made(file, name) if table is not None else None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NAMES = (
-    "boosting", "dill", "harm", "joblib", "numpy", "pandas", "python", "scipy", "sklearn", "statsmodels",
+    "boosting", "dill", "estimators", "harm", "joblib", "numpy", "pandas", "python", "scipy", "sklearn", "statsmodels",
     "tensorflow", "torch", "torchscript", "training",
 )  # fmt: skip
 """The files that are compiled."""

@@ -22,13 +22,15 @@ MAX_POWER = 64
 MAX_DEPTH = 100
 
 SYMBOL = late(r"(?:u?[sz]?\d+|[su]_?\d+|zuf\d+|u\d+)\Z")
+_SPELLED_OUT = late(r"\bSymbol\('(\w{1,40})'(?:, [a-z_]{1,30}=(?:True|False))*\)")
+"""A symbol as `sympy.srepr` writes it: its name, and what is assumed of it."""
 FUNCTIONS = frozenset({
     "Max", "Min", "Mod", "PythonMod", "floor", "ceiling", "Abs", "sqrt", "FloorDiv", "CeilDiv", "CleanDiv", "ModularIndexing",
     "Where", "CeilToInt", "FloorToInt", "TruncToInt", "RoundToInt", "IntTrueDiv", "FloatTrueDiv", "ToFloat", "TruncToFloat",
     "RoundDecimal", "PowByNatural", "FloatPow", "LShift", "RShift", "BitwiseFn_bitwise_and", "BitwiseFn_bitwise_or", "Identity",
     "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not", "Integer", "Rational", "Float", "Piecewise", "ExprCondPair",
     "IsNonOverlappingAndDenseIndicator", "OpaqueUnaryFn_sqrt", "OpaqueUnaryFn_log2", "OpaqueUnaryFn_exp", "OpaqueUnaryFn_log",
-    "max", "min", "abs",
+    "max", "min", "abs", "Add", "Mul", "Pow",
 })  # fmt: skip
 """Of sympy and of torch.utils._sympy.functions."""
 CONSTANTS = frozenset({"oo", "int_oo", "zoo", "nan", "true", "false", "True", "False", "inf"})
@@ -127,7 +129,7 @@ def _guards(texts: list[Any]) -> Iterator[Trouble]:
 
 
 def _size(text: str) -> Iterator[Trouble]:
-    if not _is_inside(text, _ALLOWED, _size_node):
+    if not _is_inside(_SPELLED_OUT.sub(r"\1", text), _ALLOWED, _size_node):
         yield Trouble(what=f"has sympy evaluate the text {_shown(text)}", harmful=True, where="expr_str")
 
 
@@ -245,14 +247,23 @@ def _size_node(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant):
         return type(node.value) in (int, float, bool)
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS and not node.keywords
+        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords:
+            return False
+        return node.func.id != "Pow" or (len(node.args) == 2 and _is_small(node.args[1]))
     return _small_power(node)
 
 
 def _small_power(node: ast.AST) -> bool:
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Pow, ast.LShift)):
         return True
-    power = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
+    return _is_small(node.right)
+
+
+def _is_small(power: ast.expr) -> bool:
+    """Whether a power is a small constant, also as `Integer(-1)`."""
+    if isinstance(power, ast.Call) and isinstance(power.func, ast.Name) and power.func.id == "Integer":
+        power = power.args[0] if len(power.args) == 1 else power
+    power = power.operand if isinstance(power, ast.UnaryOp) else power
     return isinstance(power, ast.Constant) and type(power.value) is int and power.value <= MAX_POWER
 
 

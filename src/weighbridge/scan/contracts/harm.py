@@ -21,14 +21,15 @@ def harm_of(path: str) -> str:
     """What `module.name` does, however it is spelled: also as the tail of a longer dotted path."""
     words = path.split(".")
     exact, modules, _ = _lists()
-    for start in reversed(range(min(len(words), MAX_STEPS))):
+    reached = not _TOPS.isdisjoint(words[1:MAX_STEPS])
+    for start in reversed(range(min(len(words), MAX_STEPS))) if reached else (0,):
         if start and words[start] not in _TOPS:
             continue
         tail = words[start:]
         found = exact.get(".".join(tail) if start else path) or _of_module(tail, modules)
         if found:
             return found
-    return INTERNALS if any(map(is_internal, words[1:])) else ""
+    return INTERNALS if "__" in path and any(map(is_internal, words[1:])) else ""
 
 
 INTERNALS = "reaches into the interpreter's own attributes"

@@ -6,34 +6,27 @@ nothing else runs. What is outside is `UNPROVED`; where the harm can be named it
 """
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from weighbridge.formats.pickle import (
-    Buffer,
-    Call,
-    Change,
-    Extension,
-    Global,
-    Persistent,
-    PickleProgram,
-    Value,
-)
-from weighbridge.scan.contracts import harm, looks, paths
+from weighbridge.formats.pickle import Call, Change, Global, PickleProgram, Value
+from weighbridge.scan.contracts import looks
 from weighbridge.scan.contracts.alike import key_of
 from weighbridge.scan.contracts.book import Contract, find
-from weighbridge.scan.contracts.handed import handed_on
-from weighbridge.scan.contracts.inside import call_allowed, is_timed
+from weighbridge.scan.contracts.callees import CALLS, MAKES, MISSES, Callee, Callees, kind_of, spelled
+from weighbridge.scan.contracts.inside import call_allowed
 from weighbridge.scan.contracts.judged import Judged, Judgement, Level
-from weighbridge.scan.contracts.shapes import (
-    class_of,
-    contract_of,
-    failed_check,
-    storage_of,
+from weighbridge.scan.contracts.named import buffers, extensions, lookups, persistents
+from weighbridge.scan.contracts.remembered import forget
+from weighbridge.scan.contracts.shapes import class_of, contract_of, failed_check
+from weighbridge.scan.contracts.states import (
+    ALONE,
+    IN_PLACE,
+    change_allowed,
+    hangs_on_order,
+    harm_of_state,
 )
-from weighbridge.scan.contracts.states import change_allowed, hangs_on_order, harm_of_state
 from weighbridge.scan.contracts.texts import Texts
 
 _judgements: WeakKeyDictionary[PickleProgram, Judgement] = WeakKeyDictionary()
@@ -43,7 +36,10 @@ def judge(program: PickleProgram) -> Judgement:
     """Judge one program; several rules ask, the work is done once."""
     known = _judgements.get(program)
     if known is None:
-        known = _judgements[program] = _Judge(program).judgement()
+        try:
+            known = _judgements[program] = _Judge(program).judgement()
+        finally:
+            forget()
     return known
 
 
@@ -55,17 +51,8 @@ MAX_ARGUED = 1000
 """Arguments whose keys are remembered at a time."""
 
 
-class _Callee(NamedTuple):
-    """What is called."""
-
-    key: object
-    timed: bool = False
-    """Whether the same call may be inside of the contract at one opcode and outside at another."""
-    alike: bool = True
-    """False where more than the call itself decides."""
-
-
-_DEEP = _Callee("a call of a call")
+_Class = tuple[Contract | None, str, bool, bool]
+"""The contract of an object's class, its name, whether the order of its states counts, whether the object is named as unproved."""
 
 
 class _Judge:
@@ -73,41 +60,41 @@ class _Judge:
 
     def __init__(self, program: PickleProgram) -> None:
         self._program = program
-        self._called: set[int] = set()
+        self._called: dict[int, Contract | None] = {}
         self._known: dict[object, Judged | None] = {}
         """What was said of a call or of a change → all that are alike."""
-        self._callees: dict[int, _Callee] = {}
+        self._callees = Callees()
         self._argued: dict[int, object] = {}
-        self._classes: dict[object, tuple[Contract | None, str, bool]] = {}
+        self._classes: dict[object, _Class] = {}
         self._harms: dict[tuple[int, str, int], str] = {}
-        self._changed_at: list[int] = []
+        self._changed_at: list[int] | None = None
+        self._dtypes_at: list[int] | None = None
         self._texts = Texts()
         self._told: dict[tuple[str, str], Judged] = {}
-        self._changed: tuple[Value, tuple[Contract | None, str, bool]] = (None, (None, "", False))
+        self._changed: tuple[Value, _Class] = (None, (None, "", False, False))
         """The object that was changed last, and its class: one object may be changed half a million times."""
-        self._names: dict[int, tuple[str, str]] = {}
-        self._seen: set[int] | None = None
         self._ends = self._end()
         self._told.clear()  # what was asked for that is told in its place
+        self._callees = Callees()
 
     def judgement(self) -> Judgement:
         """Everything outside the contracts; what says the same of the same name stands once, with its count."""
         found: dict[tuple[str, str], Judged] = {}
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: dict[tuple[str, str], int] = {}
         last, key = None, ("", "")
         for item in self._items():
             if item is not last:
                 last, key = item, (item.name, item.does)
                 found.setdefault(key, item)
-            counts[key] += 1
+            counts[key] = counts.get(key, 0) + 1
         items = [i if counts[key] == 1 else i._replace(times=counts[key]) for key, i in found.items()]
-        return Judgement(items=tuple(sorted(items, key=lambda item: item.offset)), ends_at=self._ends)
+        return Judgement(items=tuple(sorted(items, key=lambda item: item.what.offset)), ends_at=self._ends)
 
     def _items(self) -> Iterator[Judged]:
         ends = self._ends
         for call in self._program.calls:
             if ends is None or call.index < ends:
-                found = self._alike(call)
+                found = self._call(call)
                 if found is not None:
                     yield found
         for change in self._program.changes:
@@ -115,15 +102,10 @@ class _Judge:
                 found = self._change(change)
                 if found is not None:
                     yield found
-        yield from self._persistents()
-        yield from self._extensions()
-        yield from self._buffers()
-        for name in self._program.globals:
-            if self._happens(name):
-                yield from self._lookup(name, self._passed())
-
-    def _happens(self, what: Call | Change | Global | Persistent | Extension) -> bool:
-        return self._ends is None or what.index < self._ends
+        yield from persistents(self._program, ends)
+        yield from extensions(self._program)
+        yield from buffers(self._program)
+        yield from lookups(self._program, self._called, ends)
 
     def _end(self) -> int | None:
         """A name taken from an object that is certainly no text: every loader breaks there."""
@@ -134,19 +116,31 @@ class _Judge:
 
     def _is_no_text(self, call: Call) -> bool:
         contract = contract_of(call)
-        return contract is not None and contract.name != "builtins:str" and self._call(call) is None
+        return (
+            contract is not None
+            and contract.name != "builtins:str"
+            and self._judged(call, self._callees.of(call.callable)) is None
+        )
 
     # -- calls
 
-    def _alike(self, call: Call) -> Judged | None:
+    def _call(self, call: Call) -> Judged | None:
         """What is said of the first call of its kind is said of all: see `alike`."""
-        key = self._key(call)
-        if key is None:
-            return self._call(call)
+        target = call.callable
+        callee = self._callees.of(target)
+        if callee.contract is None:
+            kind = kind_of(call)
+            if kind in callee.always:
+                return callee.always[kind]
+        self._called[id(target)] = callee.contract
+        if callee.misses > MISSES or call.args == () or looks.reads_state(target):
+            return self._judged(call, callee)
+        key = self._key(call, callee)
         try:
             return self._known[key]
         except KeyError:
-            return self._keep(key, self._call(call))
+            callee.misses += 1
+            return self._keep(key, self._judged(call, callee))
 
     def _keep(self, key: object, said: Judged | None) -> Judged | None:
         if len(self._known) >= MAX_KNOWN:
@@ -154,16 +148,10 @@ class _Judge:
         self._known[key] = said
         return said
 
-    def _key(self, call: Call) -> object:
-        """What decides over a call; None where more decides than a key holds."""
-        target, args = call.callable, call.args
-        callee = self._callees.get(id(target)) or self._callee(target)
-        if not callee.alike:
-            return None
+    def _key(self, call: Call, callee: Callee) -> object:
+        """What decides over a call."""
         when = self._when(call.index) if callee.timed else 0
-        if call.kwargs is None and args == ():
-            return (callee.key, call.how, when)
-        return (callee.key, call.how, when, self._arguments(args), key_of(call.kwargs))
+        return (callee.key, call.how, when, self._arguments(call.args), key_of(call.kwargs))
 
     def _arguments(self, args: Value) -> object:
         """The key of arguments, which many calls may share."""
@@ -175,39 +163,30 @@ class _Judge:
             self._argued[id(args)] = known
         return known
 
-    def _callee(self, target: Value) -> "_Callee":
-        if type(target) is Global:
-            timed = is_timed(target.module, target.qualname)
-            found = self._callees[id(target)] = _Callee(id(target), timed, not looks.reads_state(target))
-            return found
-        if _is_deep(target):
-            return _DEEP
-        return _Callee((key_of(target),), timed=paths.is_getattr(target))
-
     def _when(self, index: int) -> int:
         """How many changes stand before an opcode: between two of them nothing is set on anything."""
-        if not self._changed_at:
+        if self._changed_at is None:
             self._changed_at = [change.index for change in self._program.changes]
         return bisect_right(self._changed_at, index)
 
-    def _call(self, call: Call) -> Judged | None:
-        target = call.callable
-        self._called.add(id(target))
-        contract = self._contract(target)
+    def _judged(self, call: Call, callee: Callee) -> Judged | None:
+        contract, name, does = callee.contract, callee.name, callee.does
         if contract is not None and call_allowed(call, contract):
             return None
-        name, does = self._named(target)
-        if type(target) is Global and paths.carries_code(target):
-            return Judged(
-                level=Level.HARMFUL,
-                what=call,
-                name=name,
-                does="rebuilds Python code that it carries",
-                kind="code",
-            )
+        if callee.code:
+            does = "rebuilds Python code that it carries"
+            return self._always(call, callee, Judged(Level.HARMFUL, call, name, does, kind="code"))
         if does and not looks.takes_a_member(call):
-            return Judged(level=Level.HARMFUL, what=call, name=name, does=does)
-        return self._unknown(call, name, contract)
+            return self._always(call, callee, Judged(Level.HARMFUL, call, name, does))
+        if contract is not None:
+            return self._outside(call, callee, contract)
+        return self._unknown(call, callee)
+
+    def _always(self, call: Call, callee: Callee, said: Judged | None) -> Judged | None:
+        """What is said of every call of this kind, as long as no contract takes some of them."""
+        if callee.contract is None:
+            callee.always[kind_of(call)] = said
+        return said
 
     def _unproved(self, what: Any, name: str, does: str, kind: str) -> Judged:
         """What says the same of the same name stands for all of them: only the first is told, the others are counted."""
@@ -216,100 +195,36 @@ class _Judge:
             told = self._told[name, does] = Judged(Level.UNPROVED, what, name, does, kind=kind)
         return told
 
-    def _named(self, target: Value) -> tuple[str, str]:
-        """What a callable is called and what it does, worked out once for each name."""
-        if type(target) is not Global:
-            path = paths.resolved(target)
-            return path or _spelled(target), paths.does(target, path)
-        known = self._names.get(id(target))
-        if known is None:
-            path = paths.resolved(target)
-            known = self._names[id(target)] = (path or target.name, paths.does(target, path))
-        return known
-
-    def _contract(self, target: Value) -> Contract | None:
-        """The contract of what is called: by its name, or by a `getattr` that is inside its own contract."""
-        if type(target) is Global:
-            return find(target.module, target.qualname)
-        if (
-            type(target) is not Call
-            or type(target.callable) is not Global
-            or target.callable.name != "builtins.getattr"
-        ):
-            return None
-        getter = find("builtins", "getattr")
-        if getter is None or not call_allowed(target, getter):
-            return None
-        owner, name = target.args[:2]
-        return find(owner.module, f"{owner.qualname}.{name}") if type(owner) is Global else None
-
-    def _unknown(self, call: Call, name: str, contract: Contract | None) -> Judged:
+    def _unknown(self, call: Call, callee: Callee) -> Judged | None:
         """Outside all contracts: worse where the name or the arguments look like harm."""
-        if contract is not None:
-            return self._outside(call, name, contract)
-        seen = looks.looks(call, name, self._texts)
+        name, kind = callee.name, kind_of(call)
+        seen = callee.seen(call, self._texts)
         if seen:
-            return Judged(level=Level.HARMFUL, what=call, name=name, does=seen, certain=False)
-        verb = "makes an object of" if call.how.startswith("NEWOBJ") else "calls"
-        return self._unproved(call, name, f"{verb} {name}, which is in no contract", "call")
+            said = Judged(level=Level.HARMFUL, what=call, name=name, does=seen, certain=False)
+        else:
+            verb = "makes an object of" if kind == MAKES else "calls"
+            said = self._unproved(call, name, f"{verb} {name}, which is in no contract", "call")
+        if looks.reads_state(call.callable) or (kind == CALLS and not callee.looks):
+            return said
+        return self._always(call, callee, said)
 
-    def _outside(self, call: Call, name: str, contract: Contract) -> Judged:
+    def _outside(self, call: Call, callee: Callee, contract: Contract) -> Judged:
         """The name has a contract, but the arguments are outside it."""
-        if type(call.args) is tuple and call.args:
-            reaches = failed_check(contract.call, call.args, contract, call.index)
+        name, args = callee.name, call.args
+        if type(args) is tuple and args:
+            reaches = failed_check(contract.call, args, contract, call.index) if contract.checks else ""
             if reaches:
                 return Judged(level=Level.HARMFUL, what=call, name=name, does=reaches)
-            made = call.args[0] if contract.makes == "@0" else None
+            made = args[0] if contract.makes == "@0" else None
             if type(made) is Global and made.module is not None and find(made.module, made.qualname) is None:
                 does = f"makes an object of {made.name}, which is in no contract"
                 return Judged(level=Level.UNPROVED, what=call, name=made.name, does=does)
         named_only = not (contract.call or contract.new)
-        does = looks.outside(call, name, self._texts, named_only=named_only)
+        seen = callee.seen(call, self._texts) if named_only else ""
+        does = looks.outside(call, name, seen)
         if does:
             return Judged(level=Level.HARMFUL, what=call, name=name, does=does, certain=False)
         return self._unproved(call, name, f"calls {name} with arguments outside its contract", "call")
-
-    # -- names
-
-    def _lookup(self, found: Global, passed: set[int]) -> Iterator[Judged]:
-        contract = find(found.module, found.qualname)
-        passed_on = id(found) in passed
-        if contract is not None and contract.only_called and passed_on:
-            yield self._handed(found, contract)
-        if contract is not None or id(found) in self._called:
-            return
-        if found.module is None:
-            yield Judged(
-                level=Level.UNPROVED,
-                what=found,
-                name="?",
-                does="imports a name that it computes",
-                kind="lookup",
-            )
-            return
-        does = harm.harm_of(found.name)
-        if does and harm.grave(does) and passed_on:
-            yield Judged(level=Level.HARMFUL, what=found, name=found.name, kind="lookup",
-                         does=f"hands on {found.name}, which {does}")  # fmt: skip
-        elif does:
-            yield Judged(level=Level.UNPROVED, what=found, name=found.name, kind="lookup",
-                         does=f"imports {found.name}, which {does} when it is called")  # fmt: skip
-        else:
-            yield Judged(level=Level.UNPROVED, what=found, name=found.name, kind="lookup",
-                         does=f"imports {found.name}, which is in no contract")  # fmt: skip
-
-    def _handed(self, found: Global, contract: Contract) -> Judged:
-        """What is safe as it stands here, and is not where somebody else calls it."""
-        harmful = harm.harm_of(found.name) if not contract.call else ""
-        does = f"hands on {found.name}, which {harmful or 'is safe only with the arguments seen here'}"
-        level = Level.HARMFUL if harmful else Level.UNPROVED
-        return Judged(level=level, what=found, name=found.name, does=does, kind="lookup")
-
-    def _passed(self) -> set[int]:
-        """Names that stand in arguments or in state: somebody may call them."""
-        if self._seen is None:
-            self._seen = handed_on(self._program)
-        return self._seen
 
     # -- state
 
@@ -319,31 +234,56 @@ class _Judge:
             return self._on_name(change, target)
         if target is not self._changed[0]:
             self._changed = (target, self._class(target))
-        contract, name, ordered = self._changed[1]
-        if contract is None and _is_unproved(target):
+        contract, name, ordered, unproved = self._changed[1]
+        if unproved:
             return None  # the object itself is named as unproved; its state is part of the same doubt
-        if ordered:
+        key = None if contract is None else self._alike(change, target, contract, ordered=ordered)
+        if key is None:
             return self._state(change, target, contract, name)
-        value = change.value
-        if change.how != "BUILD" and len(value) <= MAX_FILLED:
-            value = tuple(value)  # the machine makes a list of its own each time
-        key = (name, change.how, id(contract), key_of(value))
         try:
             return self._known[key]
         except KeyError:
             return self._keep(key, self._state(change, target, contract, name))
 
-    def _class(self, target: Call) -> tuple[Contract | None, str, bool]:
-        """The contract and the name of an object's class, and whether the order of its states counts."""
+    def _alike(self, change: Change, target: Call, contract: Contract, *, ordered: bool) -> object:
+        """What decides over a change; None where more decides than a key holds."""
+        value = change.value
+        if ordered and len(target.changes) == 1:
+            if not IN_PLACE.issuperset(contract.state):
+                return None
+            return (id(value), change.how, id(contract), change.lengths, self._dtypes(change.index))
+        if ordered and not ALONE.issuperset(contract.state):
+            return None
+        if change.how == "BUILD":
+            return (
+                id(contract),
+                self._changed[1][1],
+                "BUILD",
+                self._arguments(value) if value else key_of(value),
+            )
+        if len(value) <= MAX_FILLED:
+            value = tuple(value)  # the machine makes a list of its own each time
+        return (id(contract), self._changed[1][1], change.how, key_of(value))
+
+    def _dtypes(self, index: int) -> int:
+        """How many states were set on dtypes before an opcode: what an array's own state hangs on."""
+        if self._dtypes_at is None:
+            self._dtypes_at = [change.index for change in self._program.changes if _is_dtype(change.target)]
+        return bisect_right(self._dtypes_at, index)
+
+    def _class(self, target: Call) -> _Class:
+        """What decides over the changes of an object of its class."""
         first = target.args[0] if type(target.args) is tuple and target.args else None
         key = (id(target.callable), target.how, id(first))
         known = self._classes.get(key)
         if known is None:
             contract = contract_of(target)
-            name = class_of(target).replace(":", ".") or _spelled(target.callable)
+            name = class_of(target).replace(":", ".") or spelled(target.callable)
             if len(self._classes) >= MAX_ARGUED:
                 self._classes.clear()
-            known = self._classes[key] = (contract, name, contract is not None and hangs_on_order(contract))
+            unproved = contract is None and _is_unproved(target)
+            ordered = contract is not None and hangs_on_order(contract)
+            known = self._classes[key] = (contract, name, ordered, unproved)
         return known
 
     def _state(self, change: Change, target: Call, contract: Contract | None, name: str) -> Judged | None:
@@ -372,55 +312,9 @@ class _Judge:
         name = type(target).__name__.lower()
         return self._unproved(change, name, f"sets state on a {name}", "state")
 
-    # -- the rest
 
-    def _persistents(self) -> Iterator[Judged]:
-        does = "asks the loading program for an object by an id that is no torch storage"
-        ends = self._ends
-        for found in self._program.persistents:
-            if ends is not None and found.index >= ends:
-                continue
-            if type(found.pid) is not tuple or (found.module is None and storage_of(found) is None):
-                yield self._unproved(found, "persistent id", does, "persistent")
-
-    def _extensions(self) -> Iterator[Judged]:
-        told: dict[int, Judged] = {}
-        for found in self._program.extensions:
-            if found.code in told:
-                yield told[found.code]
-                continue
-            does = f"uses extension code {found.code}, whose name is not in the file"
-            told[found.code] = self._unproved(found, f"extension {found.code}", does, "extension")
-            yield told[found.code]
-
-    def _buffers(self) -> Iterator[Judged]:
-        found = (
-            next((v for v in self._program.values() if type(v) is Buffer), None)
-            if self._program.buffers
-            else None
-        )
-        if found is not None:
-            yield Judged(
-                level=Level.UNPROVED,
-                what=found,
-                name="buffer",
-                kind="buffer",
-                does="needs data from outside the file",
-            )
-
-
-def _is_deep(target: Value) -> bool:
-    """What a call gives that itself calls what a call gives: nobody can name it."""
-    return type(target) is Call and type(target.callable) is Call and type(target.callable.callable) is Call
-
-
-def _spelled(target: Value) -> str:
-    if type(target) is Global:
-        return target.name
-    if type(target) is Call:
-        inner = target.callable.name if type(target.callable) is Global else "a call"
-        return f"what {inner} gives"
-    return f"a {type(target).__name__.lower()}"
+def _is_dtype(value: Value) -> bool:
+    return type(value) is Call and type(value.callable) is Global and value.callable.name == "numpy.dtype"
 
 
 def _is_unproved(call: Call) -> bool:

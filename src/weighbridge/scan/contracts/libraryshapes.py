@@ -5,12 +5,14 @@ from math import prod
 
 from weighbridge.core.pattern import late
 from weighbridge.formats.numpy.pickled import dtype_of_value
-from weighbridge.formats.pickle import Call, Dict, List, Persistent, Value, pairs_of
+from weighbridge.formats.pickle import Call, Dict, Global, List, Persistent, Value, pairs_of
+from weighbridge.scan.contracts.book import find
 from weighbridge.scan.contracts.values import (
     Use,
     are_attributes,
     are_sizes,
     class_of,
+    contract_of,
     has_only,
     is_bytes,
     is_plain,
@@ -82,6 +84,43 @@ def distribution_state(value: Value, use: Use) -> bool:
     return has_only(value, _DISTRIBUTION) and not executes_text(value)
 
 
+def is_distribution(value: Call) -> bool:
+    """A distribution of scipy's: no state that it takes hides one of its methods."""
+    contract = contract_of(value)
+    return contract is not None and contract.state == ("distribution-state",)
+
+
+def vectorized_state(value: Value, use: Use) -> bool:
+    """A function over arrays whose function is a method of a distribution, as discrete ones keep it."""
+    if not are_attributes(value, use):
+        return False
+    wrapped = [item for key, item in value.pairs() if key == "pyfunc"]
+    return bool(wrapped) and all(_is_method(item) for item in wrapped)
+
+
+def _is_method(value: Value) -> bool:
+    """`getattr(distribution, name)` or `MethodType(function, distribution)`; the call itself is judged by its own contract."""
+    if type(value) is not Call or type(value.callable) is not Global or type(value.args) is not tuple:
+        return False
+    place = _OWNERS.get(value.callable.name, len(value.args))
+    owner = value.args[place] if place < len(value.args) else None
+    return type(owner) is Call and is_distribution(owner)
+
+
+_OWNERS = {"builtins.getattr": 0, "types.MethodType": 1}
+"""What makes a method of an object → which argument the object is."""
+
+
+def distribution_method(use: Use) -> bool:
+    """`MethodType(function, object)`: a function of scipy's distributions, and one of them."""
+    function, owner = use.args
+    return (
+        find(function.module, function.qualname) is not None
+        and function.name.startswith("scipy.stats.")
+        and is_distribution(owner)
+    )
+
+
 def executes_text(value: Value) -> bool:
     """Whether a distribution's state holds a text to execute that is not scipy's own."""
     if type(value) is not Dict:
@@ -100,6 +139,20 @@ def booster_state(value: Value, use: Use) -> bool:
         return False
     handles = [item for key, item in value.pairs() if key in ("handle", "_handle")]
     return all(item is None or type(item) is str or is_bytes(item, use) for item in handles)
+
+
+def catboost_state(value: Value, use: Use) -> bool:
+    """Settings, and the model in CatBoost's own binary form; settings go into a dict and replace no attribute."""
+    if not are_attributes(value, use):
+        return False
+    for key, item in value.pairs():
+        if key == "__model" and not (
+            is_bytes(item, use) and (type(item) is not bytes or item[:4] == b"CBM1")
+        ):
+            return False
+        if key in ("_test_eval", "_test_evals") and type(item) is not List:
+            return False
+    return True
 
 
 _OPTIMIZER = frozenset({"defaults", "state", "param_groups"})

@@ -1,12 +1,13 @@
 """What a call outside all contracts looks like, from its name and its arguments. Names harm, and finds nothing safe."""
 
 import re
+from typing import NamedTuple
 
 from weighbridge.core.pattern import late
 from weighbridge.formats.pickle import Call, Dict, Global, Value
 from weighbridge.scan.contracts.harm import harm_of, is_stdlib, looks_like_function, looks_like_maker
 from weighbridge.scan.contracts.paths import GETTERS, UFUNCS
-from weighbridge.scan.contracts.texts import Texts
+from weighbridge.scan.contracts.texts import NEVER, Texts
 
 _WELL_KNOWN = frozenset(
     {
@@ -32,7 +33,7 @@ def reads_state(target: Value) -> bool:
     return type(target) is Global and target.qualname in _BESIDE
 
 
-def _opens_another(call: Call) -> str:
+def opens_another(call: Call) -> str:
     """A wrapper of joblib's whose array is read from a place outside of the model's folder."""
     target, state = call.callable, call.state()
     known = type(target) is Global and target.qualname in _BESIDE and "joblib" in (target.module or "")
@@ -58,42 +59,86 @@ _FETCHERS = late(
 _STARTERS = late(r"(?:Popen|[Ss]ub[Pp]rocess)$")
 
 
-def looks(call: Call, name: str, texts: Texts) -> str:
-    """What a call outside all contracts looks like, from its name and arguments; "" when it looks like nothing bad."""
-    target = call.callable
-    if type(target) is Global and target.module is None:
-        return "calls a function whose name it computes"
-    if call.how.startswith("NEWOBJ"):
-        return _opens_another(call)
-    if type(target) is Call and type(target.callable) is Global and target.callable.name in GETTERS:
-        return "calls a method by the name that the file gives"
-    if type(target) is Global and looks_like_function(target.qualname):
-        top = (target.module or "").partition(".")[0]
-        if is_stdlib(top):
-            return f"calls {name}, a function of Python's own that builds no data"
-        if top in _WELL_KNOWN and not looks_like_maker(target.qualname):
-            return f"calls {name}, a function of {top} that builds no data"
-        last = (target.qualname or "").rpartition(".")[2]
-        if _COMMANDS.search(last) and texts.any(call.args):
-            return f"calls {name}, whose name says that it runs what it is given"
-        if _FETCHERS.search(last) and texts.any(call.args):
-            return f"calls {name}, whose name says that it loads a model or data from elsewhere"
-        if _OPENERS.search(last) and texts.place(call.args):
-            return f"calls {name}, whose name says that it opens the path or address that it is given"
-    if type(target) is Global and _STARTERS.search(target.qualname or "") and texts.any(call.args):
-        return f"calls {name}, whose name says that it starts a program"
-    library = type(target) is Global and (target.module or "").partition(".")[0] in _WELL_KNOWN
-    return (
-        f"calls {name} with what looks like a command" if texts.suspicious(call.args, places=library) else ""
+class Look(NamedTuple):
+    """What the arguments of a callable are looked through for; texts are ends of "loading this file …"."""
+
+    command: str
+    """Where code or a command is among them."""
+    library: bool = False
+    """Whether a path or an address is as bad as a command."""
+    text: str = ""
+    """Where any text is among them."""
+    place: str = ""
+    """Where a path or an address is among them."""
+    starts: str = ""
+    """Where any text is among them; asked last of the three."""
+
+    def of(self, args: Value, texts: Texts) -> str:
+        """What a call with these arguments looks like; "" when it looks like nothing bad."""
+        seen = texts.seen(args)
+        if seen.text == NEVER:
+            return ""  # a command and a place are texts
+        if self.text:
+            return self.text
+        if self.place and seen.place < NEVER:
+            return self.place
+        if self.starts:
+            return self.starts
+        return self.command if seen.command < NEVER or (self.library and seen.place < NEVER) else ""
+
+
+def always(target: Value, name: str) -> str:
+    """What the name of a callable outside all contracts says of every call; "" when that hangs on the arguments."""
+    if type(target) is not Global:
+        getter = type(target) is Call and type(target.callable) is Global and target.callable.name in GETTERS
+        return "calls a method by the name that the file gives" if getter else ""
+    if target.module is None:
+        return COMPUTED
+    if not looks_like_function(target.qualname):
+        return ""
+    top = target.module.partition(".")[0]
+    if is_stdlib(top):
+        return f"calls {name}, a function of Python's own that builds no data"
+    if top in _WELL_KNOWN and not looks_like_maker(target.qualname):
+        return f"calls {name}, a function of {top} that builds no data"
+    return ""
+
+
+COMPUTED = "calls a function whose name it computes"
+
+
+def look_of(target: Value, name: str) -> Look:
+    """What the arguments of a callable are looked through for, of which `always` says nothing."""
+    command = f"calls {name} with what looks like a command"
+    if type(target) is not Global:
+        return Look(command)
+    qualname = target.qualname or ""
+    library = (target.module or "").partition(".")[0] in _WELL_KNOWN
+    starts = f"calls {name}, whose name says that it starts a program" if _STARTERS.search(qualname) else ""
+    function = looks_like_function(qualname)
+    text, place = _of_function(qualname.rpartition(".")[2], name) if function else ("", "")
+    return Look(command, library, text, place, starts)
+
+
+def _of_function(last: str, name: str) -> tuple[str, str]:
+    """What the last word of a function's name says about a text, and about a place, among its arguments."""
+    place = (
+        f"calls {name}, whose name says that it opens the path or address that it is given"
+        if _OPENERS.search(last)
+        else ""
     )
+    if _COMMANDS.search(last):
+        return f"calls {name}, whose name says that it runs what it is given", place
+    if _FETCHERS.search(last):
+        return f"calls {name}, whose name says that it loads a model or data from elsewhere", place
+    return "", place
 
 
-def outside(call: Call, name: str, looked: Texts, *, named_only: bool) -> str:
+def outside(call: Call, name: str, seen: str = "") -> str:
     """What arguments outside of a contract look like; "" when they look like nothing bad.
 
-    `named_only`: no pickler calls this function, it is only ever named.
+    `seen` is what `looks` says where no pickler calls this function, and it is only ever named.
     """
-    seen = looks(call, name, looked) if named_only else ""
     if seen:
         return seen
     args = call.args if type(call.args) is tuple else ()

@@ -133,6 +133,9 @@ _CODE_MAKERS = {
 """Functions of dill and cloudpickle, and types of Python's own, that rebuild functions, code, classes and modules."""
 
 
+_MAKERS = frozenset().union(*_FUNCTION_MAKERS.values(), *_CODE_MAKERS.values())
+
+
 def is_getattr(value: Value) -> bool:
     """Whether a value is what `getattr` gives."""
     return (
@@ -147,6 +150,8 @@ def makes_code(value: Value) -> bool:
 
 def carries_code(target: Global) -> bool:
     """Whether a callable rebuilds functions, classes or modules out of the stream."""
+    if target.qualname not in _MAKERS:
+        return False
     return _is_in(target, _FUNCTION_MAKERS) or _is_in(target, _CODE_MAKERS)
 
 

@@ -144,8 +144,10 @@ WORDS: Mapping[str, Word] = {
     "array-state": library.array_state,
     "masked-state": library.masked_state,
     "distribution-state": library.distribution_state,
+    "vectorized-state": library.vectorized_state,
     "wrapper-state": lambda value, _: has_only(value, library.WRAPPER),
     "booster-state": library.booster_state,
+    "catboost-state": library.catboost_state,
     "buffer-state": library.buffer_state,
     "optimizer-state": library.optimizer_state,
     "model-data-state": library.model_data_state,
@@ -257,8 +259,10 @@ def _sparse(use: Use) -> bool:
 
 
 def _known_attribute(use: Use) -> bool:
-    """`getattr(x, name)`: a member of an enumeration, or a name that has a contract of its own."""
+    """`getattr(x, name)`: a member of an enumeration, a name that has a contract, a distribution's own method."""
     owner, name = use.args
+    if type(owner) is Call:
+        return library.is_distribution(owner)
     contract = find(owner.module, owner.qualname)
     if contract is not None and contract.enum:
         return is_name(name, use)
@@ -293,6 +297,7 @@ CHECKS: Mapping[str, Callable[[Use], bool]] = {
     "known-attribute": _known_attribute,
     "tensor-in-storage": tensor_in_storage,
     "scalar": _scalar,
+    "distribution-method": library.distribution_method,
     "typed-rebuild": _typed_rebuild,
     "sparse": _sparse,
 }

@@ -29,6 +29,10 @@ def hangs_on_order(contract: Contract) -> bool:
     return any(word in TIMED for shape in contract.state for word in shape.split("|"))
 
 
+IN_PLACE = frozenset({"array-state", "masked-state"})
+"""Shapes that hang on when the state is set: on what its dtype was then."""
+ALONE = IN_PLACE | {"dtype-state"}
+"""Shapes that no state has where anything else is set on the same object."""
 _FILLED = {"APPEND": "list", "APPENDS": "list", "SETITEMS": "dict", "ADDITEMS": "set"}
 """How something is filled → like what."""
 

@@ -5,6 +5,7 @@ from weighbridge.core.source import MemorySource, Slice
 from weighbridge.core.value import dataclass
 from weighbridge.formats.pickle import Blob, Call, Dict, Global, Persistent, Value
 from weighbridge.scan.contracts.book import find
+from weighbridge.scan.contracts.remembered import once
 from weighbridge.scan.contracts.values import Use, are_sizes, class_of, is_size
 
 
@@ -65,10 +66,12 @@ def _storage_in_bytes(call: Call) -> Storage | None:
 
     content = call.args[0] if type(call.args) is tuple and len(call.args) == 1 else None
     if type(content) is bytes:
-        return storage_of(saved_object(MemorySource(content), Budget(_SMALL)))
+        return once(
+            content, "storage", lambda: storage_of(saved_object(MemorySource(content), Budget(_SMALL)))
+        )
     if type(content) is Blob:
         window = Slice(content.source, content.offset, content.size)
-        return storage_of(saved_object(window, Budget(_SMALL)))
+        return once(content, "storage", lambda: storage_of(saved_object(window, Budget(_SMALL))))
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from weighbridge.core.pattern import late
-from weighbridge.formats.pickle import Value
+from weighbridge.formats.pickle import Call, Global, Value
 
 _SUSPICIOUS = late(
     r"""__import__|\bimport\s+\w+|\b(?:os|subprocess|socket|shutil|sys|builtins)\.\w+|\b(?:exec|eval|compile|open|system|getattr)\s*\(
@@ -56,19 +56,20 @@ class Texts:
 
     def any(self, args: Value) -> bool:
         """Whether any text is among arguments."""
-        return self._seen(args).text < NEVER
+        return self.seen(args).text < NEVER
 
     def suspicious(self, args: Value, *, places: bool = False) -> bool:
         """Whether a text among arguments looks like code or a command (or, with `places`, like a path or address)."""
-        seen = self._seen(args)
+        seen = self.seen(args)
         return seen.command < NEVER or (places and seen.place < NEVER)
 
     def place(self, args: Value) -> bool:
         """Whether a path or an address is among the arguments."""
-        return self._seen(args).place < NEVER
+        return self.seen(args).place < NEVER
 
-    def _seen(self, args: Value) -> Seen:
-        if not args:
+    def seen(self, args: Value) -> Seen:
+        """Where the first text, command and place stand among arguments."""
+        if not args or (type(args) is tuple and len(args) < KEPT and _NUMBERS.issuperset(map(type, args))):
             return NOTHING
         known = self._containers.get(id(args))
         if known is not None:
@@ -123,6 +124,8 @@ class Texts:
 
 
 NOTHING = Seen(1)
+_NUMBERS = frozenset({type(None), bool, int, float, Global, Call})
+"""Kinds in which no text is looked for."""
 
 
 def look(value: str | bytes) -> Seen:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from weighbridge.formats.pickle import Blob, Call, Dict, Global, List, Value
 from weighbridge.scan.contracts.book import Contract, find, find_named
+from weighbridge.scan.contracts.remembered import WIDE, once
 
 
 class Use(NamedTuple):
@@ -59,9 +60,15 @@ def is_a(*kinds: type) -> Word:
 
 def each_is(kinds: tuple[type, ...], inner: Callable[[Value], bool]) -> Word:
     """A word: a container of one of these kinds whose items are all so."""
-    return lambda value, _: (
-        type(value) in kinds and len(value) <= MAX_ITEMS and all(inner(item) for item in value)
-    )
+
+    def word(value: Value, _: Use) -> bool:
+        if type(value) not in kinds or len(value) > MAX_ITEMS:
+            return False
+        if len(value) < WIDE:
+            return all(map(inner, value))
+        return once(value, inner, lambda: all(map(inner, value)))
+
+    return word
 
 
 def is_size(value: Value, _: Use | None = None) -> bool:
@@ -86,7 +93,15 @@ def is_dict(value: Value, _: Use) -> bool:
 
 def are_attributes(value: Value, _: Use) -> bool:
     """A dict of plain attribute names: BUILD fills `__dict__` with it, or sets it attribute by attribute."""
-    return type(value) is Dict and all(type(key) is str and not reserved(key) for key in value[::2])
+    if type(value) is not Dict:
+        return False
+    return (
+        _plain_names(value) if len(value) < WIDE else once(value, "attributes", lambda: _plain_names(value))
+    )
+
+
+def _plain_names(value: Dict) -> bool:
+    return all(type(key) is str and not reserved(key) for key in value[::2])
 
 
 def reserved(name: str) -> bool:
@@ -150,10 +165,15 @@ MAX_NESTED = 8
 def of_library(value: Value, depth: int = 0) -> bool:
     """Objects of known libraries, and plain values in containers: methods of theirs may be called."""
     if type(value) in (tuple, List):
-        return depth < MAX_NESTED and all(
-            is_plain(item, Use(at=0)) or of_library(item, depth + 1) for item in value[:MAX_ITEMS]
-        )
+        return depth < MAX_NESTED and once(value, depth, lambda: _all_of_library(value, depth))
     if type(value) is not Call:
         return type(value) is Global
     top = class_of(value).partition(":")[0].partition(".")[0]
     return top in LIBRARIES
+
+
+def _all_of_library(value: Value, depth: int) -> bool:
+    return all(is_plain(item, _ANY) or of_library(item, depth + 1) for item in value[:MAX_ITEMS])
+
+
+_ANY = Use(at=0)

@@ -111,7 +111,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # side files
     ("config-remote-code", ("json", "yaml", "folder")),
     ("remote-code-elsewhere", ("json", "yaml", "text")),
-    ("config-names-code", ("json", "yaml")),
+    ("config-names-code", ("json", "yaml", "text")),
     ("config-yaml-tag", ("yaml",)),
     ("config-yaml-bomb", ("yaml",)),
     ("config-expression", ("json", "yaml")),

@@ -9,6 +9,7 @@ from weighbridge.core.finding import Finding, Place, Severity
 from weighbridge.core.pattern import late
 from weighbridge.formats.json import JsonReading, Path
 from weighbridge.formats.reading import Reading
+from weighbridge.formats.text import TextReading
 from weighbridge.scan.config_targets import GETTERS, UNKNOWN, harm, is_dotted, judged
 from weighbridge.scan.rule import Rule
 
@@ -46,6 +47,21 @@ _DATA = late(
     r"(?i)(^|/)(tokenizer\.json|vocab[^/]*\.json|added_tokens\.json|[^/]*\.index\.json|package(-lock)?\.json)$"
 )
 _RAW = late(r"""["']?\b(_target_|loader_module|class_path)["']?[ \t]*:[ \t]*["']?([\w.:]{3,200})""")
+_SETTING = late(
+    r"""(?m)^[ \t]{0,40}["']?(_target_|class_path|loader_module|class|\(\))["']?[ \t]*=[ \t]*["']?(__import__\(["']\w{1,40}["']\)\.\w+|[A-Za-z_]\w*(?:\.\w+){1,9})["']?[ \t]*$""",
+    needs=("=",),
+)
+"""A line of TOML or INI that names code: Hydra's keys, and the `class` of a handler, which `logging.config` evaluates."""
+_GIN = late(r"(?m)^[\w./]{1,200}[ \t]*=[ \t]*@([A-Za-z_]\w*(?:\.\w+){1,9})(?:\(\))?[ \t]*$", needs=("@",))
+"""A binding of gin to what it calls."""
+_SETTINGS = (".toml", ".ini", ".cfg", ".conf", ".gin")
+_FOREIGN = late(
+    r"System\.Diagnostics\.Process\b|System\.Windows\.Data\.ObjectDataProvider\b|System\.Configuration\.Install\.AssemblyInstaller\b"
+    r"|com\.sun\.rowset\.JdbcRowSetImpl\Z|javax\.script\.ScriptEngineManager\Z|java\.lang\.(ProcessBuilder|Runtime)\Z"
+    r"|org\.apache\.xalan\.xsltc\.trax\.TemplatesImpl\Z|com\.sun\.org\.apache\.xalan\.internal\.xsltc\.trax\.TemplatesImpl\Z",
+    needs=(".",),
+)
+"""Types with which readers of JSON in .NET (`$type`) and Java (`@type`, `@class`) are made to run programs."""
 MAX_FINDINGS = 50
 """In one document; the worst come first."""
 
@@ -72,7 +88,7 @@ _TOLD = frozenset(
 class ConfigNamesCode(Rule):
     """
     ## What it does
-    Looks for config values, in JSON and YAML, that name a Python class or function which a library imports and calls:
+    Looks for config values, in JSON, YAML, TOML, INI and gin, that name a Python class or function which a library imports and calls:
     Hydra's and NeMo's `_target_`, `target` with `params`, Lightning's `class_path`, torchtune's `_component_`, MLflow's
     `loader_module`, PEFT's `parent_library` and `megatron_core`, jsonpickle's `py/…`, the pairs of a diffusers `model_index.json` and `type`
     in a Sentence Transformers `modules.json`. Under other keys of that kind (`func`, `callable`, `class`, …), names that
@@ -100,10 +116,12 @@ class ConfigNamesCode(Rule):
     name = "config-names-code"
     summary = "a config names Python code that a library imports and calls"
     severity = Severity.WARNING
-    formats = ("json", "yaml")
+    formats = ("json", "yaml", "text")
 
     def look(self, reading: Reading, place: Place) -> Iterator[Finding]:
         """One finding a name."""
+        if isinstance(reading, TextReading):
+            yield from self._settings(reading.text, place)
         if not isinstance(reading, JsonReading):
             return
         file = place.parts[-1] if place.parts else place.path
@@ -124,11 +142,35 @@ class ConfigNamesCode(Rule):
                 yield self._finding(replace(place, line=line), match[1], match[2], what)
                 return
 
+    def _settings(self, text: str, place: Place) -> Iterator[Finding]:
+        """Harm only: whether anybody calls the other names of a TOML or INI file, the file does not say."""
+        suffix = posixpath.splitext(place.parts[-1] if place.parts else place.path)[1].lower()
+        if suffix not in _SETTINGS:
+            return
+        named = [(match.start(), match[1], match[2]) for match in _SETTING.finditer(text)]
+        named += [(match.start(), "@", match[1]) for match in _GIN.finditer(text)] if suffix == ".gin" else []
+        told = 0
+        for start, key, target in named:
+            dotted = _plain(target)
+            # A handler of `logging` may well open files and sockets.
+            meant = key in KEYS or _RUNS.match(dotted)
+            if told < MAX_FINDINGS and meant and (what := harm(dotted)):
+                told += 1
+                yield self._finding(replace(place, line=text.count("\n", 0, start) + 1), key, dotted, what)
+
     def _finding(self, place: Place, key: str, target: str, verdict: str) -> Finding:
         if verdict == UNKNOWN:
             return self.finding(place, f'key "{key}" makes the loader call {target[:200]}', doubt=True)
         message = f'key "{key}" makes the loader call {target[:200]}, which {verdict}'
         return self.finding(place, message, severity=Severity.ERROR)
+
+
+def _plain(target: str) -> str:
+    """`os.system` of `__import__("os").system`."""
+    if not target.startswith("__import__("):
+        return target
+    module, _, name = target.removeprefix("__import__(").partition(")")
+    return module.strip("\"'") + name
 
 
 def _judged(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str, str]]:
@@ -139,6 +181,9 @@ def _judged(reading: JsonReading, basename: str) -> Iterator[tuple[Path, str, st
     for path, item in reading.objects:
         if item.get("_type") in _CHAINS:
             yield (*path, "_type"), item["_type"], "runs what a model writes"
+        for key in ("$type", "@type", "@class"):
+            if isinstance(item.get(key), str) and _FOREIGN.match(item[key]):
+                yield (*path, key), item[key], "runs programs when the object is read"
         service = item.get("service") if basename in ("bentofile.yaml", "bento.yaml") else None
         if isinstance(service, str) and is_dotted(service) and (what := harm(service)):
             yield (*path, "service"), service, what

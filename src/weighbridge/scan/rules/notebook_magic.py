@@ -24,6 +24,16 @@ _CHANNEL = late(
     r"\b(?:conda|mamba|micromamba|npm|yarn|gem)\b[^\n]{0,200}?(?:-c|--channel|--registry|--source)[\s=]+[\"']?http://"
 )
 _FOREIGN = late(r"%%(perl|ruby|script|sh|cmd|powershell|php|lua|R|octave)\b")
+_TOOLS = late(
+    r"\s*(sudo\s+)?(dvc|trtexec|tflite_convert|tensorflowjs_converter|edgetpu_compiler|onnx(sim|slim|runtime\w*)?|yolo|lm[_-]eval|papermill|protoc|nproc|java\s+-version|javac|mvn"
+    r"|xz|bzip2|gzip|zstd|unxz|bunzip2|poetry|pdm|pixi|pipenv|pipx|mim|nsys|ncu|flake8|black|isort|ruff|mypy|pylint|cut|uniq|diff|comm|paste|join|tr|lsb_release|lsblk"
+    r"|lsof|lspci|nvidia-smi|nvtop|htop|pkg-config|add-apt-repository|cargo|rustc|go\s+(version|build|test)|Rscript(?!\s+-e)|latexmk|pdflatex|xelatex|pandoc|dot|xvfb-run|hadoop|hdfs|spark-submit|bq"
+    r"|locale-gen|axolotl|optimum-cli|ct2-[\w-]+|spacy|rasa|fairseq-[\w-]+|nemo|stat|realpath|readlink|basename|dirname|hostname|clear|transformers-cli|diffusers-cli|datasets-cli"
+    r"|sentence-transformers|colmap|sox|exiftool|convert|magick|identify|pdftotext|tesseract|ninja|clang(\+\+)?|ldconfig|ldd|nm|dpkg|apt-cache|snakemake|nextflow|prefect|zenml|bentoml"
+    r"|feast|ray|dask|modal|sky|skypilot|comet|clearml-[\w-]+|neptune|label-studio|roboflow|fiftyone|ultralytics|paddleocr|paddle2onnx|mo|omz_\w+|benchmark_app|ovc|pot|snpe-[\w-]+|qnn-[\w-]+"
+    r"|llama-[\w-]+|whisper|piper|espeak(-ng)?|mecab|fasttext|vw|xgboost|lightgbm|catboost|(\./)?darknet|(\./)?(build/|bin/)?(main|quantize|llama-\w[\w-]*))(?![\w/.-])"
+)
+"""Tools of the trade beside what any shell is asked for."""
 _FIXED = late(r"\s*(echo|printf)\s+[\w\s.,!'\"-]+")
 """A shell that prints fixed words: what a notebook has `print` for."""
 
@@ -99,7 +109,7 @@ def _harm(magic: Magic) -> str:
         return f"holds {found_harm}"
     if magic.text.startswith("!") and _FIXED.fullmatch(command):
         return "runs a program that notebooks have no need of"
-    if magic.text.startswith("!") and not USUAL.match(command):
+    if magic.text.startswith("!") and not (USUAL.match(command) or _TOOLS.match(command)):
         return "runs a program that notebooks have no need of"
     if re.match(r"%run\s+\S*://|%load\s+\S*://", magic.text):
         return "fetches a script and runs it"

@@ -33,8 +33,8 @@ _BUILTINS = frozenset(
     ]
 )
 _TRUSTED = late(
-    r"(sklearn(\.\w+)*\.(_?[A-Z]\w*|__pyx_unpickle_\w+|f_classif|f_regression|chi2|mutual_info_\w+|_?[a-z]\w*_(score|loss|error|distance))"
-    r"|numpy(\.\w+)*\.(ndarray|generic|dtype|bool_?|u?int\d+|float\d+|complex\d+|str_|bytes_|matrix|RandomState|Generator|MT19937|PCG64\w*|MaskedArray"
+    r"(sklearn(\.\w+)*\.(_?[A-Z]\w*|make_column_selector|__pyx_unpickle_\w+|f_classif|f_regression|chi2|mutual_info_\w+|_?[a-z]\w*_(score|loss|error|distance))"
+    r"|numpy(\.\w+)*\.(ndarray|generic|number|integer|signedinteger|unsignedinteger|inexact|floating|complexfloating|character|flexible|object_|datetime64|timedelta64|dtype|bool_?|u?int\d+|float\d+|complex\d+|str_|bytes_|matrix|RandomState|Generator|MT19937|PCG64\w*|MaskedArray"
     r"|log1?p?|log2|log10|exp|expm1|sqrt|square|abs|absolute|sin|cos|tan|tanh|mean|median|sum|std|var|max|min|rint|round|sign|multiply|add|subtract|divide)"
     r"|scipy\.(sparse|special|interpolate|stats|spatial)(\.\w+)*\.\w+|collections\.(OrderedDict|defaultdict|Counter|deque|namedtuple)"
     r"|functools\.partial|datetime\.(date|datetime|timedelta|time|timezone)|decimal\.Decimal|xgboost\.(sklearn|core)\.[A-Z]\w*|lightgbm\.(sklearn|basic)\.[A-Z]\w*"
@@ -141,7 +141,7 @@ def _judge(node: Node) -> tuple[str, bool]:
         return _operator(node)
     own = () if node.type_name in _KINDS else ((node.module, node.type_name),)
     for module, function in (*own, *node.names):
-        what = harm(f"{module}.{function}" if module else function)
+        what = "" if _plain(module, function) else harm(f"{module}.{function}" if module else function)
         if what:
             return f"{node.loader} builds {module}.{function}, which {what}", True
     if node.loader == "MethodNode" and node.method:
@@ -169,6 +169,11 @@ def _operator(node: Node) -> tuple[str, bool]:
     if node.type_name in _REACHES:
         return f"OperatorFuncNode builds operator.{node.type_name}, which calls or reaches by name", True
     return ("", False) if node.type_name in _OPERATORS else (f"operator.{node.type_name} is not known", False)
+
+
+def _plain(module: str, type_name: str) -> bool:
+    """`object` itself, as a type of columns: making one does nothing, whatever else hangs on its name."""
+    return (module, type_name) == ("builtins", "object")
 
 
 def _trusted(module: str, type_name: str) -> bool:

@@ -186,10 +186,9 @@ def _page(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_warning(text: str, match: re.Match[str]) -> bool:
-    """The line tells readers not to do it."""
-    end = text.find("\n", match.end())
-    line = text[text.rfind("\n", 0, match.start()) + 1 : end if end >= 0 else None]
-    return _WARNS.search(line[:2000]) is not None
+    """What stands on the line before the command tells readers not to do it; words behind it are no warning."""
+    before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return _WARNS.search(before[-2000:]) is not None
 
 
 def _wanted(name: str, text: str) -> Iterator[tuple[re.Pattern[str], str]]:
