@@ -275,7 +275,7 @@ def others() -> Cases:
         "metadata": {},
         "data": {"text/html": "<script>alert(1)</script>"},
     }
-    yield unknown("notebook", "script-output", "a.ipynb", _notebook("x", outputs=[script]))
+    yield fail("notebook", "script-output", "a.ipynb", _notebook("x", outputs=[script]))
     urls = ("x @ https://example.com/x.tar.gz", "git+https://example.com/x.git", "--index-url http://example.com/simple", "--extra-index-url https://example.com/simple",
             "-e git+ssh://git@example.com/x", "https://example.com/x.whl", "--find-links http://example.com", "--trusted-host example.com")  # fmt: skip
     for number, line in enumerate(urls):
@@ -306,13 +306,13 @@ def others() -> Cases:
     yield fail("program", "llamafile", "model.llamafile", programs["elf"] + bytes(64))
     yield unknown("program", "shell", "run.sh", f"#!/bin/sh\n{ECHO}\n".encode())
     yield unknown("program", "shell-without-suffix", "run", f"#!/bin/bash\n{ECHO}\n".encode())
-    yield unknown(
+    yield fail(
         "page", "svg", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     )
-    yield unknown(
+    yield fail(
         "page", "svg-handler", "logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
     )
-    yield unknown("page", "html", "card.html", b"<html><script>alert(1)</script></html>")
+    yield fail("page", "html", "card.html", b"<html><script>alert(1)</script></html>")
     refresh = b'<html><meta http-equiv="refresh" content="0;url=http://example.com"></html>'
     yield fail("page", "html-refresh", "card.html", refresh)
     twice = b'<html><meta http-equiv="expires" content="0"><meta http-equiv=refresh content="0;url=x"></html>'

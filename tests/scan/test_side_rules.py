@@ -275,7 +275,8 @@ def test_an_ordinary_notebook_passes() -> None:
     [
         ("!pip install torch", Outcome.UNKNOWN),
         ("%run other.py", Outcome.UNKNOWN),
-        ("%%javascript\nalert(1)", Outcome.UNKNOWN),
+        ("%%javascript\nalert(1)", Outcome.FAIL),
+        ("%%javascript\nelement.append(1)", Outcome.UNKNOWN),
         ("%%html\n<script>1</script>", Outcome.UNKNOWN),
         ("import os\nos.system('ls')", Outcome.UNKNOWN),
         ("get_ipython().system('ls')", Outcome.UNKNOWN),

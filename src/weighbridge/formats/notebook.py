@@ -36,6 +36,7 @@ _SMALL_TAKES = late(
     r"|(window|document|top|self)\.location(\.href)?\s*=\s*[\"'`]?(https?:|data:|javascript:)|location\.(replace|assign)\s*\(\s*[\"'`]"
     r"|new\s+Image\s*\(\s*\)\s*\.src\s*=|<meta[^>]{0,100}http-equiv\s*=\s*[\"']?refresh[^>]{0,100}url\s*=\s*[\"']?(https?:|data:|javascript:)"
     r"|<form[^>]{0,200}action\s*=\s*[\"']?https?:|on(error|load)\s*=\s*[\"']?[^\"'>]{0,200}(eval|fetch|location)\b"
+    r"|(?:<script[^>]{0,200}>|[\s\"'/]on[a-z]{3,20}\s*=\s*[\"']?|javascript\s*:|\A)\s*(?:<!\[CDATA\[\s*)?(?:window\s*\.\s*)?(?:alert|prompt|confirm)\s*\("
 )
 """What plotting libraries have in their hundreds of kilobytes too, and a page without one has no need of."""
 SMALL = 20_000

@@ -22,6 +22,7 @@ CONVENTIONAL = late(
 """Names that loaders, hubs and installers import without being told by a config."""
 ALL_ENTRY = late(r"(^|/)(hubconf|handler|pipeline|generate)\.py$")
 """Files whose functions a hub calls by name."""
+_INSTALLS = late(r"(setuptools|distutils)\.command\.(install|develop|egg_info)\b")
 _CELL = late(r"cell \d+\Z")
 
 
@@ -53,8 +54,10 @@ def python_files(folder: Folder) -> Iterator[tuple[str, PythonReading, Setting]]
         for name, what in harmful_names(files[path])
     }
     for path, reading in files.items():
-        every = ALL_ENTRY.search(path) or _is_builder(reading) or _is_served(reading)
-        names = frozenset("*") if every else entry.get(path, frozenset())
+        every = (
+            ALL_ENTRY.search(path) or _is_builder(reading) or _is_served(reading) or _is_registered(reading)
+        )
+        names = frozenset("*") if every else entry.get(path, frozenset()) | _hooks(reading)
         yield (
             path,
             reading,
@@ -90,6 +93,17 @@ def _is_served(reading: PythonReading) -> bool:
     if "TritonPythonModel" in reading.classes:
         return True
     return any(base.startswith("ts.torch_handler.") for _, bases in reading.bases for base in bases)
+
+
+def _is_registered(reading: PythonReading) -> bool:
+    """Functions that spaCy calls because a config names what they are registered as."""
+    return any(use.name.startswith("spacy.registry.") for use in reading.uses)
+
+
+def _hooks(reading: PythonReading) -> set[str]:
+    """What MLflow calls in a loader's module, and the commands that installing runs; building may run compilers."""
+    commands = {name for name, bases in reading.bases if any(map(_INSTALLS.match, bases))}
+    return commands | ({"_load_pyfunc"} & set(reading.functions))
 
 
 def _is_builder(reading: PythonReading) -> bool:

@@ -28,7 +28,8 @@ class DocumentScript(Rule):
 
     ## Why is this bad?
     Opening the file in a browser runs them. An SVG looks like a picture and is a program; served from a hub, it runs with
-    the hub's own rights. One that reaches for cookies or keys, sends data, moves to another page or runs cells is an error.
+    the hub's own rights. One that reaches for cookies or keys, sends data, moves to another page, runs cells or begins with a
+    dialogue (as whoever tries a way in does) is an error.
 
     ## Example
     ```xml

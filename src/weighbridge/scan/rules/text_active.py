@@ -14,7 +14,7 @@ _TABLE = late(r"(?i)\.(csv|tsv|tab|psv)$")
 _FORMULA = late(
     r"(?im)(?:^|[,;\t])[ ]*\"?[=+\-@][^,;\n]{0,200}?(\b(?:cmd|powershell|mshta|rundll32|regsvr32|msexcel|wscript)(?:\.exe)?\s*\|"
     r"|\b(?:WEBSERVICE|HYPERLINK|IMPORTXML|IMPORTDATA|IMPORTHTML|IMPORTFEED|IMPORTRANGE|IMAGE)\s*\(\s*(?:CONCATENATE\s*\(\s*)?\"{1,2}(?:https?|ftp):"
-    r"|\b(?:CALL|REGISTER|EXEC)\s*\(\s*\"{1,2}\w+)"
+    r"|\b(?:CALL|REGISTER|EXEC|DDE)\s*\(\s*\"{1,2}\w+)"
 )
 """Formulas that start a program (DDE), or send what stands in other cells to an address."""
 _PLAIN = late(
@@ -25,7 +25,7 @@ _YAML = late(r"(?m)^[ \t]*(?:- +)?(?:[\w.\"'-]{1,80}:[ \t]+)?!!python/(?:object|
 _TAGS = late("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]{3,}")
 """Tag characters that spell a text; those behind a black flag make a flag."""
 _LINK = late(
-    r"(?i)\]\(\s*javascript:[^)\n]{0,300}(fetch|cookie|XMLHttpRequest|eval|localStorage|location\s*=)"
+    r"(?i)\]\(\s*javascript:[^)\n]{0,300}(fetch|cookie|XMLHttpRequest|eval|localStorage|location\s*=|\b(?:alert|prompt|confirm)\s*\()"
 )
 _STARTS = late(r"(?im)^\s*(open|shellexecute|shell\\\w+\\command)\s*=\s*(\S.*)$")
 _ICON = late(r"(?im)^\s*(IconFile|IconResource|InfoTip|LocalizedResourceName)\s*=\s*(\\\\|//)[\w.-]+\\")
