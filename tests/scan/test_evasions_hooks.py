@@ -24,3 +24,8 @@ INSTALL = "import os\nfrom setuptools import setup\nfrom setuptools.command.{0} 
 def test_what_others_call_by_name_runs(files: dict[str, str], outcome: Outcome) -> None:
     found = scan({name: text.encode() for name, text in files.items()})
     assert worst(file.outcome for file in found.files) is outcome
+
+
+def test_a_template_that_writes_a_script_fails() -> None:
+    page = "{% for m in messages %}{{ m.content }}{% endfor %}<script>go()</script>"
+    assert scan({"chat_template.jinja": page.encode()}).files[0].outcome is Outcome.FAIL

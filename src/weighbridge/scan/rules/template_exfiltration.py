@@ -22,6 +22,12 @@ _SCHEMAS = frozenset({"json-schema.org", "www.w3.org", "w3.org", "schema.org"})
 """Hosts whose addresses are names of formats."""
 
 
+_SCRIPT = late(
+    r"<script\b|<\w+[^<>]{0,300}\son(?:error|load)\s*=|\]\(\s*javascript:",
+    re.IGNORECASE,
+    needs=("<", "javascript:"),
+)
+"""What no conversation begins with, and a page that shows it would run."""
 _SENTENCE = late(r"\A[^?=&#]*[.,;:!)\]}>\"']\Z")
 """An address at the end of a sentence."""
 
@@ -31,7 +37,7 @@ class TemplateExfiltration(Rule):
 
     ## What it does
     Looks at everything constant that the template writes: an address that runs into data (`https://…?q={{ … }}`), and
-    any other web address. Names of schemas are left out.
+    any other web address. Names of schemas are left out. Also a script for the page that shows the conversation.
 
     ## Why is this bad?
     An address with the conversation in it, shown as an image, sends the conversation to its host when the answer is
@@ -72,6 +78,8 @@ def _messages(text: Text) -> Iterator[tuple[str, bool]]:
         if not _SENTENCE.search(text.text):
             yield f"writes data into the address {visible(text.text, 100)}", True
         return
+    if match := _SCRIPT.search(text.text):
+        yield f"writes a script for the page that shows the conversation: {visible(match[0], 60)}", True
     for match in _URL.finditer(text.text):
         if match[1].lower() not in _SCHEMAS:
             before = text.text[max(0, match.start() - 300) : match.start()]
